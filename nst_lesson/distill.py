@@ -1,0 +1,317 @@
+"""Train the pocket network: a quarter-width VGG-19 that carries VGG-19's own metric (Hinton et al. 2015; Wang et al. 2020).
+
+The student sees photographs, paintings, noisy mixtures and, most of all, what an optimizer will show it: pictures
+that are half way from a photograph to a painting *as the student itself judges them*. Its linear heads are trained to
+give the features of the normalized VGG-19; when training ends, each head W becomes the square map (W'W)^(1/2), which
+keeps every Gram distance |W G W'| at the student's own width.
+
+    python -m nst_lesson.distill --images DIR --paintings DIR --teachers DIR --validation DIR --out pocket.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .backbones import CONVS, STYLE_LAYERS, VGG, WIDTHS
+
+TRUE_LAYERS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_4")
+ENCODER_STYLE = ("relu4_1", "relu5_1")
+ENCODER_INNER = ("relu4_2", "relu4_3", "relu4_4")
+TARGETS = TRUE_LAYERS + ENCODER_STYLE + ENCODER_INNER
+INNER_WEIGHT = 0.3  # layers that carry no style term guide the trunk, with less say
+GRAM_WEIGHT = 1.0
+
+
+def products(a: Tensor, b: Tensor) -> Tensor:
+    """A B' / (H W) of features a (B, C, H, W) and b (B, D, H, W): (B, C, D). products(f, f) is the Gram matrix."""
+    return a.flatten(2) @ b.flatten(2).transpose(1, 2) / (a.shape[2] * a.shape[3])
+
+
+class Teacher(nn.Module):
+    """The features that the student learns to give.
+
+    relu1_1 ... relu3_4 come from VGG-19's true first eight convolutions, each channel divided by its mean over the
+    training images (the normalization of Gatys et al. 2016). Deeper layers come from the published encoder of Wang
+    et al. 2020: relu4_1 and relu5_1 through its own maps to the normalized VGG-19, relu4_2 ... relu4_4 as they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.true = VGG((2, 2, 4), WIDTHS["vgg19"][:3], padding_mode="reflect")
+        weights = list(load_numbered(folder / "vgg19_conv1_1_to_conv3_4.safetensors"))
+        convs = [m for m in self.true.body if isinstance(m, nn.Conv2d)]
+        for conv, (weight, bias) in zip(convs, weights, strict=True):
+            conv.weight.data, conv.bias.data = weight, bias
+        encoder = load_file(folder / "vgg19_16x_encoder.safetensors")
+        self.encoder = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect")
+        self.encoder.body.load_state_dict({k: v for k, v in encoder.items() if "_to_" not in k and "input" not in k})
+        self.input = (encoder["input.weight"], encoder["input.bias"])
+        self.maps = {f"relu{b}_1": [encoder[f"conv{b}_1_to_vgg19.{p}"] for p in ("weight", "bias")] for b in (4, 5)}
+        self.encoder.mean.zero_(), self.encoder.std.fill_(1)  # its input layer has its own normalization
+        self.scale = {name: torch.ones(()) for name in TRUE_LAYERS}
+        self.requires_grad_(False).to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Targets of `image` (B, 3, H, W) in [0, 1] at every layer of TARGETS: {name: (B, C, H', W')}, float32."""
+        with torch.autocast(image.device.type, torch.bfloat16):
+            out = {k: v / self.scale[k] for k, v in self.true(image, TRUE_LAYERS).items()}
+            deep = self.encoder(F.conv2d(image, *self.input), ENCODER_STYLE + ENCODER_INNER)
+            for name, (weight, bias) in self.maps.items():
+                deep[name] = F.relu(F.conv2d(deep[name], weight, bias))
+        return {k: v.float() for k, v in (out | deep).items()}
+
+    def calibrate(self, images: Tensor) -> None:
+        """Scale each true channel to a mean of 1 over `images` (channels that hardly fire are not blown up)."""
+        means = {k: v.mean((0, 2, 3)) for k, v in self(images).items() if k in TRUE_LAYERS}
+        self.scale = {k: m.clamp_min(0.05 * m.median()).view(1, -1, 1, 1) for k, m in means.items()}
+
+
+def load_numbered(path: Path) -> Iterator[tuple[Tensor, Tensor]]:
+    """(weight, bias) of each convolution of a file in torchvision's names (features.N.weight), in order of N."""
+    state = load_file(path)
+    for index in sorted({int(k.split(".")[1]) for k in state}):
+        yield state[f"features.{index}.weight"], state[f"features.{index}.bias"]
+
+
+class Student(nn.Module):
+    """The pocket trunk and one linear head W (teacher's channels, pocket's channels) per target layer."""
+
+    def __init__(self, teacher: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.trunk = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect")
+        for conv in self.trunk.body:
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+                nn.init.zeros_(conv.bias)
+        self.heads = nn.ParameterDict(
+            {k: torch.randn(teacher[k].shape[1], w := WIDTHS["pocket"][int(k[4]) - 1]) / w**0.5 for k in TARGETS}
+        )
+
+    def forward(self, image: Tensor, layers: Sequence[str] = TARGETS) -> dict[str, Tensor]:
+        """The trunk's own features of `image` (B, 3, H, W), before any head: {name: (B, C, H', W')}, float32."""
+        with torch.autocast(image.device.type, torch.bfloat16):
+            return {k: v.float() for k, v in self.trunk(image, layers).items()}
+
+
+def read_images(folder: Path, smallest: int = 0) -> list[Tensor]:
+    """Every JPEG of a folder as uint8 (3, H, W); those whose shorter side is under `smallest` pixels are enlarged."""
+    images = []
+    for path in sorted(folder.glob("*.jpg")):
+        image = Image.open(path).convert("RGB")
+        if min(image.size) < smallest:
+            factor = smallest / min(image.size)
+            image = image.resize((math.ceil(image.width * factor), math.ceil(image.height * factor)), Image.LANCZOS)
+        images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous())
+    if not images:
+        raise FileNotFoundError(f"no JPEG in {folder}")
+    return images
+
+
+class Crops:
+    """Random square crops of a list of images, at random scale, flipped, with mild changes of color."""
+
+    def __init__(self, images: list[Tensor], size: int, generator: torch.Generator) -> None:
+        self.images, self.size, self.generator = images, size, generator
+
+    def uniform(self, low: float, high: float) -> float:
+        """One number from U(low, high)."""
+        return low + (high - low) * torch.rand((), generator=self.generator).item()
+
+    def one(self) -> Tensor:
+        """One crop (3, size, size), float32 in [0, 1]."""
+        image = self.images[int(self.uniform(0, len(self.images) - 1e-6))]
+        side = int(self.uniform(self.size, max(self.size + 1, min(2.2 * self.size, min(image.shape[1:])))))
+        top, left = (int(self.uniform(0, n - side + 1 - 1e-6)) for n in image.shape[1:])
+        crop = image[None, :, top : top + side, left : left + side].float() / 255
+        crop = F.interpolate(crop, size=(self.size, self.size), mode="bilinear", antialias=True, align_corners=False)[0]
+        if self.uniform(0, 1) < 0.5:
+            crop = crop.flip(2)
+        if self.uniform(0, 1) < 0.5:
+            gain = torch.empty(3, 1, 1).uniform_(0.7, 1.3, generator=self.generator)
+            crop = (crop * gain).clamp(0, 1) ** self.uniform(0.7, 1.4)
+        return crop
+
+    def batch(self, count: int) -> Tensor:
+        """`count` crops (count, 3, size, size)."""
+        return torch.stack([self.one() for _ in range(count)])
+
+    def spoiled(self, count: int) -> Tensor:
+        """Crops as they look at the start of an optimization: mixed with another crop, with noise, or noise alone."""
+        out = self.batch(count)
+        for i in range(count):
+            other = self.one() if self.uniform(0, 1) < 0.5 else out[i]
+            noise = torch.rand(out[i].shape, generator=self.generator)
+            out[i] = torch.lerp(out[i], other, self.uniform(0, 0.5))
+            out[i] = torch.lerp(out[i], noise, self.uniform(0, 1) ** 2)
+        return out
+
+
+class HalfOptimized:
+    """Pictures on their way from a photograph to a painting, moved one Adam step per call by the current student."""
+
+    def __init__(self, photos: Crops, paintings: Crops, count: int) -> None:
+        self.photos, self.paintings = photos, paintings
+        self.life = [0] * count
+        self.x = torch.zeros(count, 3, photos.size, photos.size)
+        self.m, self.v = torch.zeros_like(self.x), torch.zeros_like(self.x)
+        self.content, self.style = torch.zeros_like(self.x), torch.zeros_like(self.x)
+        self.age = torch.zeros(count, 1, 1, 1)
+
+    def step(self, student: Student) -> Tensor:
+        """Move every picture one step on and return them (count, 3, size, size)."""
+        for i, life in enumerate(self.life):
+            if self.age[i] >= life:
+                self.life[i] = int(self.photos.uniform(10, 120))
+                self.content[i], self.style[i] = self.photos.one(), self.paintings.one()
+                self.x[i] = self.content[i] if self.photos.uniform(0, 1) < 0.7 else self.photos.spoiled(1)[0]
+                self.m[i], self.v[i], self.age[i] = 0, 0, 0
+        x = self.x.clone().requires_grad_()
+        with torch.no_grad():
+            style = {k: products(v, v) for k, v in student(self.style, STYLE_LAYERS).items()}
+            content = student(self.content, ("relu4_2",))["relu4_2"]
+        mine = student(x, (*STYLE_LAYERS, "relu4_2"))
+        loss = ((mine["relu4_2"] - content).square().flatten(1).sum(1) / content.square().flatten(1).sum(1)).sum()
+        for name, gram in style.items():
+            square = student.heads[name].detach().T @ student.heads[name].detach()
+            change = square @ (products(mine[name], mine[name]) - gram)
+            energy = (square @ gram @ square @ gram).diagonal(dim1=1, dim2=2).sum(1)
+            loss = loss + 200 * ((change * change.transpose(1, 2)).sum((1, 2)) / energy).sum()
+        (gradient,) = torch.autograd.grad(loss, x)
+        self.age += 1
+        self.m.lerp_(gradient, 0.1), self.v.lerp_(gradient**2, 0.01)
+        step = (self.m / (1 - 0.9**self.age)) / ((self.v / (1 - 0.99**self.age)).sqrt() + 1e-12)
+        self.x = (self.x - 0.03 * step).clamp(0, 1)
+        return self.x.clone()
+
+
+def layer_errors(head: Tensor, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Relative squared errors of W F against T, |W F - T|^2 / |T|^2, and of their Gram matrices, per sample: two (B,).
+
+    With S = W'W both follow from the small products G = F F' and C = T F' without ever forming the wide W F:
+    |W F - T|^2 = tr(S G) - 2 tr(W' C) + tr(T T'), and |W G W' - A|^2 = tr(S G S G) - 2 tr(W' A W G) + |A|^2.
+    """
+    g, cross, wanted = products(features, features), products(target, features), products(target, target)
+    sg = head.T @ head @ g
+    energy = wanted.diagonal(dim1=1, dim2=2).sum(1)
+    feature = sg.diagonal(dim1=1, dim2=2).sum(1) - 2 * (head * cross).sum((1, 2)) + energy
+    gram = (sg * sg.transpose(1, 2)).sum((1, 2)) - 2 * ((head.T @ wanted @ head) * g).sum((1, 2))
+    wanted = wanted.square().sum((1, 2))
+    return feature / energy.clamp_min(1e-12), (gram + wanted) / wanted.clamp_min(1e-12)
+
+
+def distillation_loss(student: Student, image: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """Sum of relative feature errors over all layers and of relative Gram errors over the style layers, and the former."""
+    loss, terms = torch.zeros(()), {}
+    for name, features in student(image).items():
+        feature, gram = layer_errors(student.heads[name], features, target[name])
+        terms[name] = feature.mean().item()
+        if name in STYLE_LAYERS:
+            loss = loss + (feature + GRAM_WEIGHT * gram).clamp(max=10).mean()
+        else:
+            loss = loss + INNER_WEIGHT * feature.mean()
+    return loss, terms
+
+
+@dataclass
+class DistillStep:
+    """One step of training: its index, loss, the error per layer, and the averaged student so far."""
+
+    index: int
+    loss: float
+    terms: dict[str, float]
+    student: Student
+
+
+def distill(
+    teacher: Teacher,
+    photos: list[Tensor],
+    paintings: list[Tensor],
+    *,
+    minutes: float,
+    size: int = 192,
+    batch: int = 8,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+) -> Iterator[DistillStep]:
+    """Train a student for `minutes` and yield each step; the learning rate falls as a cosine of the time gone."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    crops = Crops(photos, size, generator)
+    art = Crops(paintings, size, generator)
+    teacher.calibrate(crops.batch(64))
+    student = Student(teacher(crops.batch(1))).to(memory_format=torch.channels_last)
+    average = copy.deepcopy(student)
+    pool = HalfOptimized(crops, art, count=max(1, batch // 4))
+    optimizer = torch.optim.AdamW(student.parameters(), lr=learning_rate, weight_decay=1e-4)
+    start, index = time.monotonic(), 0
+    while (gone := (time.monotonic() - start) / 60 / minutes) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * min(1, (index + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * gone))
+        images = [crops.batch(batch // 2 - 1), art.batch(batch // 8), crops.spoiled(batch // 8)]
+        if gone > 0.1:  # before that the student's own judgement is no guide
+            images.append(pool.step(student))
+        else:
+            images.append(crops.spoiled(batch // 4))
+        x = torch.cat(images).contiguous(memory_format=torch.channels_last)
+        loss, terms = distillation_loss(student, x, teacher(x))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        optimizer.step()
+        index += 1
+        decay = min(0.999, index / (index + 10))
+        with torch.no_grad():
+            for a, p in zip(average.parameters(), student.parameters(), strict=True):
+                a.lerp_(p, 1 - decay)
+        yield DistillStep(index, loss.item(), terms, average)
+
+
+def save_student(student: Student, path: Path, record: dict) -> None:
+    """Write trunk and heads as safetensors, with `record` in the file's metadata; whole or not at all."""
+    state = {k: v.detach().contiguous().clone() for k, v in student.state_dict().items()}
+    part = path.with_suffix(".part")
+    save_file(state, part, metadata={k: str(v) for k, v in record.items()})
+    part.replace(path)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train, and every few minutes write the averaged student."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("images", "paintings", "teachers", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--size", type=int, default=176)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    photos, paintings = read_images(args.images, 256), read_images(args.paintings, 256)
+    options = {"minutes": args.minutes, "size": args.size, "batch": args.batch, "seed": args.seed}
+    start, saved, recent = time.monotonic(), 0.0, []
+    for step in distill(Teacher(args.teachers), photos, paintings, **options):
+        recent.append(step.terms)
+        now = time.monotonic() - start
+        if now - saved > 120:
+            mean = {k: round(float(np.mean([t[k] for t in recent])), 4) for k in STYLE_LAYERS}
+            print(json.dumps({"step": step.index, "minutes": round(now / 60, 1), **mean}), flush=True)
+            save_student(step.student, args.out, options | {"steps": step.index})
+            saved, recent = now, []
+    save_student(step.student, args.out, options | {"steps": step.index})
+
+
+if __name__ == "__main__":
+    main()
