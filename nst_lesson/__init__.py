@@ -1,0 +1,49 @@
+"""Neural style transfer, taught by running it. `import nst_lesson as nst` is all that a lesson needs."""
+
+from . import checks as check
+from .backbones import STYLE_LAYERS, load_backbone, resolve_device
+from .errors import LessonError
+from .gatys import CONTENT_LAYERS, Step, coarse_to_fine, make_objective, optimize, reconstruct, synthesize_texture, transfer
+from .images import download_names, load_image, photo_names, save_image, style_names, to_pil
+from .losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
+from .metrics import content_distance, peak_memory_mb, save_results, style_distance
+from .paths import data_dir, run_folder
+from .show import figure_image, plot_losses, show_images
+from .widgets import LiveTransfer
+
+__all__ = [
+    "CONTENT_LAYERS",
+    "NORMALIZATIONS",
+    "STYLE_LAYERS",
+    "LessonError",
+    "LiveTransfer",
+    "Step",
+    "check",
+    "coarse_to_fine",
+    "content_distance",
+    "content_loss",
+    "data_dir",
+    "download_names",
+    "figure_image",
+    "gram_matrix",
+    "load_backbone",
+    "load_image",
+    "make_objective",
+    "optimize",
+    "peak_memory_mb",
+    "photo_names",
+    "plot_losses",
+    "reconstruct",
+    "resolve_device",
+    "run_folder",
+    "save_image",
+    "save_results",
+    "show_images",
+    "style_distance",
+    "style_loss",
+    "style_names",
+    "synthesize_texture",
+    "to_pil",
+    "total_variation",
+    "transfer",
+]

@@ -1,0 +1,276 @@
+"""Optimizing the pixels of an image (Gatys et al. 2015, 2016): style transfer, feature reconstruction, texture synthesis.
+
+Each of the three is a generator that yields one `Step` per evaluation of the objective and its gradient, so that a
+progress bar, a live preview, a Stop button, a loss curve and a test all use the same loop.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .backbones import STYLE_LAYERS
+from .errors import LessonError, ParameterError
+from .losses import content_loss, gram_matrix, style_loss, total_variation
+
+CONTENT_LAYERS = ("relu4_2",)
+LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.03}
+LBFGS_START = 1e6  # the loss is scaled to this at the start: L-BFGS drops curvature pairs under 1e-10
+STARTS = ("content", "noise", "noise*content")
+
+Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # what load_backbone returns, or any function like it
+Objective = Callable[[Tensor], dict[str, Tensor]]  # image (1, 3, H, W) -> its weighted terms, scalars by name
+
+
+@dataclass(frozen=True)
+class Step:
+    """One evaluation of the objective.
+
+    `image` (1, 3, H, W), clamped to [0, 1], is the picture after the step; `loss` and its weighted `terms` were
+    measured before it; `seconds` is the time since the start.
+    """
+
+    index: int
+    image: Tensor
+    loss: float
+    terms: dict[str, float]
+    seconds: float
+
+
+def transfer(
+    content: Tensor,
+    style: Tensor,
+    backbone: Backbone,
+    *,
+    steps: int = 200,
+    content_weight: float = 1.0,
+    style_weight: float = 1e3,
+    tv_weight: float = 0.3,
+    content_layers: Sequence[str] = CONTENT_LAYERS,
+    style_layers: Sequence[str] = STYLE_LAYERS,
+    optimizer: str = "lbfgs",
+    learning_rate: float | None = None,
+    start: str | Tensor = "content",
+    normalization: str = "relative",
+    seed: int = 0,
+) -> Iterator[Step]:
+    """Paint `content` (1, 3, H, W) in the manner of `style` (1, 3, h, w), both RGB in [0, 1], and yield each step.
+
+    The objective is content_weight * content + style_weight * style + tv_weight * total variation (Gatys et al. 2016,
+    eq. 7, and a smoothness term); content and style are means over their layers. `start` is a name in STARTS or a
+    picture of content's size to go on from. `learning_rate` None takes the optimizer's own in LEARNING_RATES.
+
+    Raises ParameterError for a value that makes no sense, and LessonError when the loss is no longer a number.
+    """
+    check_images(content=content, style=style)
+    objective = make_objective(
+        backbone,
+        content=content,
+        style=style,
+        content_weight=content_weight,
+        style_weight=style_weight,
+        tv_weight=tv_weight,
+        content_layers=content_layers,
+        style_layers=style_layers,
+        normalization=normalization,
+    )
+    yield from optimize(start_image(content, start, seed), objective, steps, optimizer, learning_rate)
+
+
+def reconstruct(
+    image: Tensor,
+    backbone: Backbone,
+    layers: Sequence[str] = CONTENT_LAYERS,
+    *,
+    steps: int = 200,
+    tv_weight: float = 0.0,
+    optimizer: str = "lbfgs",
+    learning_rate: float | None = None,
+    start: str | Tensor = "noise",
+    normalization: str = "relative",
+    seed: int = 0,
+) -> Iterator[Step]:
+    """Search, from noise, for a picture with the same features at `layers` as `image` (1, 3, H, W), and yield each step.
+
+    Feature reconstruction: Mahendran & Vedaldi 2015; fig. 1 of Gatys et al. 2016.
+    """
+    check_images(image=image)
+    objective = make_objective(
+        backbone, content=image, content_layers=layers, tv_weight=tv_weight, normalization=normalization
+    )
+    yield from optimize(start_image(image, start, seed), objective, steps, optimizer, learning_rate)
+
+
+def synthesize_texture(
+    style: Tensor,
+    backbone: Backbone,
+    layers: Sequence[str] = STYLE_LAYERS,
+    *,
+    size: tuple[int, int] | None = None,
+    steps: int = 200,
+    tv_weight: float = 0.0,
+    optimizer: str = "lbfgs",
+    learning_rate: float | None = None,
+    normalization: str = "relative",
+    seed: int = 0,
+) -> Iterator[Step]:
+    """Search, from noise, for a picture with the Gram matrices of `style` (1, 3, h, w), and yield each step.
+
+    Texture synthesis: Gatys et al. 2015 (NIPS). The picture has `size` (height, width), by default the style's own.
+    """
+    check_images(style=style)
+    objective = make_objective(
+        backbone, style=style, style_weight=1.0, style_layers=layers, tv_weight=tv_weight, normalization=normalization
+    )
+    canvas = style.new_zeros(1, 3, *(size or style.shape[2:]))
+    yield from optimize(start_image(canvas, "noise", seed), objective, steps, optimizer, learning_rate)
+
+
+def coarse_to_fine(
+    content: Tensor, style: Tensor, backbone: Backbone, *, levels: int = 3, steps: int = 200, **options
+) -> Iterator[Step]:
+    """Run `transfer` at 1/2^(levels-1) ... 1/2 and full size, each level from the enlarged result of the one before.
+
+    Strokes that are laid small grow large: the result keeps marks wider than the backbone's receptive field (Gatys et
+    al. 2017, section 6). Each level gets an equal share of `steps`. `options` are those of `transfer`.
+    """
+    check_images(content=content, style=style)
+    if levels < 1 or min(*content.shape[2:], *style.shape[2:]) >> (levels - 1) < 1:
+        raise ParameterError(f"levels is {levels}; give at least 1, and few enough to leave a pixel of each picture")
+    start, index, seconds = options.pop("start", "content"), 0, 0.0
+    for level in range(levels):
+        small_content, small_style = (resize(x, 0.5 ** (levels - 1 - level)) for x in (content, style))
+        if isinstance(start, Tensor):
+            start = F.interpolate(start, small_content.shape[2:], mode="bicubic", align_corners=False).clamp(0, 1)
+        share = steps * (level + 1) // levels - steps * level // levels
+        for step in transfer(small_content, small_style, backbone, steps=share, start=start, **options):
+            yield Step(index + step.index, step.image, step.loss, step.terms, seconds + step.seconds)
+        index, seconds, start = index + share, seconds + step.seconds, step.image
+
+
+def make_objective(
+    backbone: Backbone,
+    *,
+    content: Tensor | None = None,
+    style: Tensor | None = None,
+    content_weight: float = 1.0,
+    style_weight: float = 1e3,
+    tv_weight: float = 0.0,
+    content_layers: Sequence[str] = CONTENT_LAYERS,
+    style_layers: Sequence[str] = STYLE_LAYERS,
+    normalization: str = "relative",
+) -> Objective:
+    """The function that all three methods minimize: image -> {"content": ..., "style": ..., "tv": ...}, weighted.
+
+    A picture that is None, or a weight of zero, leaves its term out. Targets are computed once, here.
+    """
+    with torch.no_grad():
+        features = backbone(content, content_layers) if content is not None and content_weight else {}
+        painted = backbone(style, style_layers) if style is not None and style_weight else {}
+        grams = {name: gram_matrix(f) for name, f in painted.items()}
+
+    def objective(image: Tensor) -> dict[str, Tensor]:
+        mine = backbone(image, {*features, *grams}) if features or grams else {}
+        terms = {}
+        if features:
+            errors = [content_loss(mine[name], target, normalization) for name, target in features.items()]
+            terms["content"] = content_weight * sum(errors) / len(errors)
+        if grams:
+            errors = [style_loss(gram_matrix(mine[name]), target, normalization) for name, target in grams.items()]
+            terms["style"] = style_weight * sum(errors) / len(errors)
+        if tv_weight:
+            terms["tv"] = tv_weight * total_variation(image)
+        return terms
+
+    if not (features or grams or tv_weight):
+        raise ParameterError("every weight is zero: there is nothing to optimize; give one of the terms a weight")
+    return objective
+
+
+def optimize(
+    start: Tensor, objective: Objective, steps: int, optimizer: str = "lbfgs", learning_rate: float | None = None
+) -> Iterator[Step]:
+    """Minimize `objective` over the pixels from `start` (1, 3, H, W) and yield each step; the loop of the course.
+
+    Adam (Kingma & Ba 2015) is projected: the pixels are clamped to [0, 1] after each step. L-BFGS (Liu & Nocedal 1989)
+    keeps its variable free and only the yielded copy is clamped, because a clamp between two steps falsifies the
+    curvature that it estimates from them.
+
+    Raises ParameterError for bad settings, and LessonError when the loss is no longer a number.
+    """
+    if optimizer not in LEARNING_RATES:
+        raise ParameterError(f"optimizer is {optimizer!r}; choose one of {', '.join(LEARNING_RATES)}")
+    if steps < 1:
+        raise ParameterError(f"steps is {steps}; give at least 1")
+    rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
+    image = start.detach().clone().requires_grad_()
+    if optimizer == "adam":
+        solver, scale = torch.optim.Adam([image], lr=rate), 1.0
+    else:
+        # One evaluation per step, the state carried on. Torch's default tolerances would stop a small loss at once.
+        solver = torch.optim.LBFGS([image], rate, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
+        with torch.no_grad():
+            scale = LBFGS_START / max(total(objective(image)).item(), 1e-12)
+    terms: dict[str, Tensor] = {}
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        terms.update(objective(image))
+        loss = scale * total(terms)
+        loss.backward()
+        return loss
+
+    began = time.monotonic()
+    for index in range(1, steps + 1):
+        solver.step(closure)
+        if optimizer == "adam":
+            with torch.no_grad():
+                image.clamp_(0, 1)
+        values = {name: term.item() for name, term in terms.items()}
+        loss = sum(values.values())
+        if not math.isfinite(loss):
+            raise LessonError(
+                f"the loss is {loss} at step {index} ({optimizer}, learning rate {rate:g}): "
+                "lower learning_rate, bring the weights closer together, or take optimizer='adam'"
+            )
+        yield Step(index, image.detach().clamp(0, 1), loss, values, time.monotonic() - began)
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    """The sum of the terms."""
+    return torch.stack(list(terms.values())).sum()
+
+
+def start_image(content: Tensor, start: str | Tensor, seed: int = 0) -> Tensor:
+    """The picture (1, 3, H, W) to start from: content, uniform noise, noise * content, or a given one of that size."""
+    if isinstance(start, Tensor):
+        if start.shape != content.shape:
+            raise ParameterError(f"start has the shape {tuple(start.shape)}; it must be {tuple(content.shape)}")
+        return start
+    if start not in STARTS:
+        raise ParameterError(f"start is {start!r}; choose one of {', '.join(STARTS)}, or give a picture")
+    if start == "content":
+        return content
+    # Drawn on the CPU, so that a seed means the same noise on every device.
+    noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(seed)).to(content)
+    return noise if start == "noise" else noise * content
+
+
+def resize(image: Tensor, scale: float) -> Tensor:
+    """`image` (1, 3, H, W) at `scale` times its size, antialiased; no side falls under one pixel."""
+    size = [max(1, round(side * scale)) for side in image.shape[2:]]
+    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def check_images(**images: Tensor) -> None:
+    """Raise ParameterError unless every named picture is a float tensor of shape (1, 3, H, W)."""
+    for name, image in images.items():
+        if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 4 and image.shape[1] == 3):
+            found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
+            raise ParameterError(f"{name} is {found}; give a float tensor (1, 3, H, W) in [0, 1] from nst.load_image")

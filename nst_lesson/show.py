@@ -1,0 +1,59 @@
+"""Pictures and curves for the lessons. Every function returns a small still image, so it works in any notebook viewer."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from IPython.display import Image
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .gatys import Step
+from .images import to_pil
+
+
+def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, width: float = 9.0) -> Image:
+    """Pictures (1, 3, H, W) in [0, 1] side by side under their titles, as one JPEG `width` inches wide.
+
+    `columns` None puts up to four in a row.
+    """
+    pictures = {title: np.asarray(to_pil(image)) for title, image in images.items()}
+    columns = columns or min(4, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    aspect = max(p.shape[0] / p.shape[1] for p in pictures.values())
+    lines = max(title.count("\n") + 1 for title in pictures)
+    figure = Figure(figsize=(width, rows * (width / columns * aspect + 0.22 * lines)), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
+        axis.imshow(picture, interpolation="lanczos")
+        axis.set_title(title, fontsize=9)
+    return figure_image(figure, "jpeg", alt="pictures: " + ", ".join(pictures))
+
+
+def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:
+    """The loss of each run against its steps, both axes logarithmic; with `terms`, every term of it as a thin line."""
+    figure = Figure(figsize=(6.5, 3.2), layout="constrained")
+    axis = figure.subplots()
+    for label, steps in runs.items():
+        index = [step.index for step in steps]
+        (line,) = axis.loglog(index, [step.loss for step in steps], label=label)
+        for name in steps[0].terms if terms else ():
+            values = [step.terms[name] for step in steps]
+            axis.loglog(index, values, linewidth=1, linestyle=":" if name == "tv" else "--", label=f"{label}: {name}")
+    axis.set(xlabel="step", ylabel="loss")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure_image(figure, "png", alt="loss against steps: " + ", ".join(runs))
+
+
+def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 90) -> Image:
+    """A matplotlib figure drawn to a still "png" or "jpeg" that a notebook stores small; `alt` says in words what it shows."""
+    buffer = io.BytesIO()
+    options = {"pil_kwargs": {"quality": 85}} if format == "jpeg" else {}
+    figure.savefig(buffer, format=format, dpi=dpi, **options)
+    return Image(data=buffer.getvalue(), format=format, alt=alt)
