@@ -268,9 +268,9 @@ def _night_sky(canvas: Canvas, angle: Array) -> Array:
         halo = ramp(far, "fffbe0 fde98a f4c430 e9d87a 9cc7b4 4f8fc0", [0, 0.35, 0.62, 0.95, 1.35, 1.9])
         sky = mix(sky, halo, 1.15 - step(0.9, 2.0, far) * 1.15 + 0.15 * np.cos(9 * far) * np.exp(-(far**2) / 3))
     cx, cy, radius = MOON
-    disc = np.hypot(x - cx, y - cy) < radius * 0.55
-    bite = np.hypot(x - cx - 0.35 * radius, y - cy - 0.06 * radius) < radius * 0.42
-    return np.where((disc & ~bite)[..., None], ink("f6a91c"), sky)
+    disc = np.hypot(x - cx, y - cy) < radius * 0.62
+    bite = np.hypot(x - cx - 0.30 * radius, y - cy + 0.10 * radius) < radius * 0.46
+    return np.where(disc[..., None], np.where(bite[..., None], ink("f6d66a"), ink("f08c12")), sky)
 
 
 def _ridge(x: Array, base: float, swell: float, waves: float, phase: float) -> Array:
@@ -282,19 +282,30 @@ def _cypress(x: Array, y: Array, foot: float, top: float, breadth: float) -> Arr
     """Where a cypress stands: 1 on its axis, 0 at its ragged edge, negative outside."""
     up = np.clip((1.05 - y) / (1.05 - top), 0, 1)
     axis = foot + 0.018 * np.sin(7 * up + 1)
-    half = breadth * np.sqrt(np.sin(np.pi * (0.18 + 0.82 * up))) * (1 + 0.16 * np.sin(38 * up + 22 * (x - axis)))
+    half = breadth * np.sqrt(np.sin(np.pi * (0.30 + 0.70 * up)).clip(0)) * (1 + 0.16 * np.sin(38 * up + 22 * (x - axis)))
     return np.where(y > top, 1 - np.abs(x - axis) / (half * (1 - 0.35 * up) + 1e-4), -1.0)
 
 
-def _house(canvas: Canvas, x: float, y: float, size: float) -> None:
-    """A house with a gable roof and a lit window, in a dozen strokes."""
-    wall = ramp(canvas.rng.random(), "3c5a86 6f86a0 7c7f92")
-    for k in range(4):
-        canvas.stroke(x + (k - 1.5) * size * 0.3, y, np.pi / 2, size, size * 0.36, wall * (1 - 0.1 * k))
-    roof = ramp(canvas.rng.random(), "7a3b2c 2c3f6e 8c5a34")
-    for k in range(3):
-        canvas.stroke(x, y - size * (0.55 + 0.14 * k), 0.0, size * (1.6 - 0.45 * k), size * 0.22, roof * (1 + 0.15 * k))
-    canvas.stroke(x + size * 0.1, y, np.pi / 2, size * 0.38, size * 0.3, ink("ffd34d"), body=1.6)
+def _plane(canvas: Canvas, points: Points, color: Array, angle: float, width: float = 0.008) -> None:
+    """A flat thing, such as a wall, in strokes that stop at its edge."""
+    where = filled(canvas.shape, points)
+    canvas.color[where] = color
+    reference, along = np.broadcast_to(color, canvas.color.shape), np.full(canvas.shape, angle, np.float32)
+    canvas.cover(reference, along, length=4 * width, width=width, where=where, vary=0.03, coats=1.5, clip=True)
+
+
+def _house(canvas: Canvas, x: float, y: float, size: float, spire: float = 0.0) -> None:
+    """A house with its gable to the left and its roof in the light, and perhaps a spire."""
+    rng, s = canvas.rng, size
+    wall, roof = ramp(rng.random(), "5f7f9c 8ea0a4 b0a890"), ramp(rng.random(), "8a3f2c 3a4a86 a8602f")
+    _plane(canvas, [(x, y), (x, y - 0.6 * s), (x + 0.3 * s, y - s), (x + 0.6 * s, y - 0.6 * s), (x + 0.6 * s, y)], wall, 1.5)
+    _plane(canvas, [(x + 0.6 * s, y), (x + 0.6 * s, y - 0.6 * s), (x + 1.5 * s, y - 0.6 * s), (x + 1.5 * s, y)], 0.62 * wall, 1.5)
+    _plane(canvas, [(x + 0.24 * s, y - 1.06 * s), (x + 1.2 * s, y - 1.06 * s), (x + 1.6 * s, y - 0.52 * s), (x + 0.64 * s, y - 0.52 * s)], roof, 0.9)
+    for dx in (0.3, 0.95, 1.22):
+        if dx < 0.5 or rng.random() < 0.6:
+            canvas.stroke(x + dx * s, y - 0.30 * s, np.pi / 2, 0.30 * s, 0.17 * s, ink("ffd24a"), body=2)
+    if spire:
+        _plane(canvas, [(x, y - 0.5 * s), (x, y - 1.1 * s), (x + 0.2 * s, y - spire), (x + 0.4 * s, y - 1.1 * s), (x + 0.4 * s, y - 0.5 * s)], ink("34507c"), 1.5)
 
 
 def nocturne(size: int = 768) -> Array:
@@ -306,8 +317,12 @@ def nocturne(size: int = 768) -> Array:
     sky = _night_sky(canvas, flow)
     for length, width, coats in [(0.15, 0.030, 2.0), (0.095, 0.017, 2.0), (0.058, 0.0105, 1.7)]:
         canvas.cover(sky, flow, length=length, width=width, coats=coats, vary=0.045, body=1.2)
-    heart = np.min([np.hypot(x - cx, y - cy) / r for cx, cy, r in [*STARS, MOON]], axis=0) < 1.1
-    canvas.cover(sky, flow, length=0.036, width=0.0095, coats=1.6, where=heart, vary=0.05, body=1.8)
+    for cx, cy, r in [*STARS, MOON, *[(sx, sy, 0.5 * r) for sx, sy, r, _ in SWIRLS]]:
+        for ring, length in [(1.15, 0.75), (0.62, 0.45)]:
+            near = np.hypot(x - cx, y - cy) < ring * r
+            canvas.cover(sky, flow, length=length * r, width=0.17 * r + 0.004, coats=1.8, where=near, vary=0.045, body=1.6)
+        if (cx, cy, r) in STARS:
+            canvas.stroke(cx, cy, rng.uniform(0, np.pi), 0.50 * r, 0.42 * r, ink("fffdf0"), body=2.5)
 
     ranges = [
         (_ridge(x, 0.645, 0.030, 4.6, 0.6), "1c3a78 3c6aa6 6a9bbd"),
@@ -320,18 +335,21 @@ def nocturne(size: int = 768) -> Array:
         along = np.arctan(np.gradient(crest, axis=1) * canvas.shape[0]) + 0.5 * depth * np.sin(9 * x + 20 * y)
         folds = smear(noise(canvas.shape, 0.05, rng, 2), along, 0.2)
         hills = ramp(0.75 - 0.7 * depth + 0.22 * folds, palette)
+        canvas.color[land] = hills[land]
         for length, width in [(0.10, 0.021), (0.060, 0.011)]:
             canvas.cover(hills, along, length=length, width=width, coats=1.8, where=land, vary=0.04)
         edge = land & (y < crest + 0.007)
         canvas.cover(hills * 0.35, along, length=0.09, width=0.007, coats=1.2, where=edge, vary=0.02)
-    for hx, hy, s in [(0.20, 0.80, 0.030), (0.27, 0.815, 0.036), (0.35, 0.81, 0.028), (0.42, 0.822, 0.034),
-                      (0.50, 0.815, 0.03), (0.58, 0.825, 0.036), (0.66, 0.815, 0.026)]:  # fmt: skip
-        _house(canvas, hx, hy, s)
+    for hx, hy, tall in [(0.58, 0.835, 0.046), (0.12, 0.838, 0.044), (0.70, 0.852, 0.050), (0.245, 0.850, 0.052),
+                         (0.47, 0.852, 0.052), (0.83, 0.862, 0.046)]:  # fmt: skip
+        _house(canvas, hx, hy, tall)
+    _house(canvas, 0.355, 0.868, 0.062, spire=0.215)
 
     furrow = np.arctan2(1.0, (x - 0.55) * 2.2)
     rows = smear(noise(canvas.shape, 0.03, rng, 2), furrow, 0.2)
     field = ramp(0.45 + 0.25 * rows + 0.5 * (y - 0.9), "17333a 3f6a3c 9a8f36 d9b045")
-    meadow = y > _ridge(x, 0.885, 0.012, 5.0, 1.0)
+    meadow = y > _ridge(x, 0.875, 0.010, 5.0, 1.0)
+    canvas.color[meadow] = field[meadow]
     for length, width in [(0.075, 0.017), (0.048, 0.009)]:
         canvas.cover(field, furrow, length=length, width=width, coats=1.9, where=meadow, vary=0.05)
 
@@ -340,6 +358,7 @@ def nocturne(size: int = 768) -> Array:
         flame = np.pi / 2 + 0.55 * np.sin(15 * y + 26 * (x - foot)) + 1.6 * (x - foot)
         leaves = smear(noise(canvas.shape, 0.025, rng, 2), flame, 0.2)
         greens = ramp(0.42 + 0.24 * leaves, "0a1414 10241f 1f3a26 3f5a2a 7a6a30")
+        canvas.color[tree > 0.1] = greens[tree > 0.1]
         for length, width in [(0.10, 0.018), (0.065, 0.010)]:
             canvas.cover(greens, flame, length=length, width=width, coats=2.0, where=tree > 0, vary=0.025, body=1.2)
     return lit(canvas.color, canvas.relief, 0.16, 0.5)
@@ -372,22 +391,29 @@ class Plate:
 
     def line(self, points: Array, width: float, block: int = KEY) -> None:
         """Cut a line that swells in the middle and tapers at both ends."""
-        t = np.linspace(0, 1, len(points))
-        self.dots(points, width / 2 * (0.25 + 0.75 * np.sqrt(np.sin(np.pi * t).clip(0))), block)
+        taper = 0.25 + 0.75 * np.sqrt(np.sin(np.linspace(0, np.pi, len(points))).clip(0))
+        self.area(_ribbon(points, width * taper), block)
+
+
+def _ribbon(axis: Array, width: Array) -> Array:
+    """The outline of a line of varying width along a path."""
+    along = np.gradient(axis, axis=0)
+    normal = along[:, ::-1] * (-1, 1) / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-6)
+    side = normal * width[:, None] / 2
+    return np.concatenate([axis + side, (axis - side)[::-1]])
 
 
 def _claw(x: float, y: float, angle: float, radius: float, curl: float, rng: Generator, depth: int) -> list[Array]:
     """The discs (N, 3: x, y, radius) of a finger of foam that curls, and of the smaller fingers on it."""
     discs, fingers = [], []
-    for k in range(14):
-        size = radius * (1 - k / 14) ** 0.8
+    for k in range(16):
+        size = radius * (1 - k / 16) ** 0.75
         discs.append((x, y, size))
-        if depth and k in (3, 6, 9):
-            for side in (-1, 1):
-                turn = angle + side * rng.uniform(0.5, 1.1)
-                fingers += _claw(x, y, turn, size * rng.uniform(0.45, 0.65), curl * rng.uniform(0.8, 1.5), rng, depth - 1)
-        x, y = x + 0.62 * radius * np.cos(angle), y + 0.62 * radius * np.sin(angle)
-        angle += curl * (0.5 + k / 9)
+        if depth and k in (2, 5, 8, 11):
+            turn = angle - np.sign(curl) * rng.uniform(0.5, 1.2)
+            fingers += _claw(x, y, turn, size * rng.uniform(0.45, 0.7), curl * rng.uniform(0.9, 1.6), rng, depth - 1)
+        x, y = x + 0.72 * radius * np.cos(angle), y + 0.72 * radius * np.sin(angle)
+        angle += curl * (0.3 + k / 7)
     return [np.array(discs, np.float32), *fingers]
 
 
@@ -402,16 +428,16 @@ def _foam(plate: Plate, claws: list[Array], line: float) -> None:
 
 def _water(plate: Plate, back: Array, face: Array, rng: Generator, bands: int) -> None:
     """A wave between the curve of its back and that of its face, in bands of blue that run up to the lip."""
-    s = np.linspace(0, 1, 160)
-    back, face = (
-        np.stack([np.interp(s, np.linspace(0, 1, len(side)), c) for c in side.T], -1) for side in (back, face)
-    )
-    plate.area(np.concatenate([back, face[::-1]]), MIDDLE)
-    edges = np.cumsum(rng.uniform(0.5, 1.5, 2 * bands + 1))
+    s, back, face = np.linspace(0, 1, 160), _even(back), _even(face)
+    edges = np.cumsum(np.exp(rng.normal(0, 0.4, 2 * bands + 1)))
     edges = (edges - edges[0]) / (edges[-1] - edges[0])
     for k in range(2 * bands):
         low, high = (back + (face - back) * e + 0.004 * np.sin(14 * s + 5 * e)[:, None] for e in edges[k : k + 2])
-        plate.area(np.concatenate([low, high[::-1]]), (DARK, PALE, DARK, MIDDLE, DARK, FOAM)[k % 6])
+        block = (DARK, PALE, DARK, MIDDLE, DARK, FOAM, DARK, MIDDLE)[k % 8]
+        plate.area(np.concatenate([low, high[::-1]]), block)
+        if block == DARK:
+            for e in (0.3, 0.55, 0.8):
+                plate.line((low + (high - low) * e)[int(rng.integers(0, 60)) : int(rng.integers(90, 160))], 0.0022, MIDDLE)
         plate.line(low, 0.0035)
     plate.line(back, 0.0075)
     plate.line(face, 0.0075)
@@ -425,59 +451,83 @@ def _spray(plate: Plate, x: float, y: float, spread: float, count: int, rng: Gen
     plate.dots(centers, radii, FOAM)
 
 
-def _fringe(plate: Plate, edge: Array, radius: float, heading: float, curl: float, rng: Generator) -> None:
-    """Tufts of foam along an edge, each reaching out in the heading (relative to the edge's direction)."""
-    spacing = np.hypot(*np.diff(edge, axis=0).T).cumsum()
-    for at in np.arange(0, spacing[-1], radius * 1.25):
-        k = int(np.searchsorted(spacing, at))
+def _fringe(
+    plate: Plate, edge: Array, radius: float, heading: float, curl: float, rng: Generator, depth: int = 2
+) -> None:
+    """A row of claws of foam along an edge, each setting out in the heading (relative to the edge's direction)."""
+    way = np.hypot(*np.diff(edge, axis=0).T).cumsum()
+    claws = []
+    for at in np.arange(0, way[-1], radius * 2.1):
+        k = int(np.searchsorted(way, at))
         dx, dy = edge[k + 1] - edge[k]
-        grow = radius * rng.uniform(0.75, 1.25)
-        angle = np.arctan2(dy, dx) + heading + rng.normal(0, 0.2)
-        _foam(plate, _claw(*edge[k], angle, grow, curl * rng.uniform(0.7, 1.3), rng, 2), 0.0018)
+        angle = np.arctan2(dy, dx) + heading + rng.normal(0, 0.25)
+        claws += _claw(*edge[k], angle, radius * rng.uniform(0.7, 1.3), curl * rng.uniform(0.7, 1.3), rng, depth)
+    _foam(plate, claws, 0.0019)
+
+
+def _distance_and_sun(plate: Plate) -> None:
+    """The sun with bars of cloud, a mountain with snow, and the sea to the horizon."""
+    sun = np.array([[0.31, 0.36]])
+    plate.dots(sun, 0.128, KEY)
+    plate.dots(sun, 0.124, SUN)
+    for x, y, length, tall in [(0.12, 0.415, 0.36, 0.016), (0.36, 0.385, 0.26, 0.012), (0.02, 0.20, 0.30, 0.014),
+                               (0.24, 0.17, 0.20, 0.010), (1.28, 0.14, 0.34, 0.014), (0.52, 0.46, 0.30, 0.014)]:  # fmt: skip
+        bar = np.stack([np.linspace(x - length / 2, x + length / 2, 60), np.full(60, y)], -1)
+        plate.line(bar, tall + 0.005)
+        plate.line(bar, tall, FOAM)
+    mountain = curve([(-0.02, 0.66), (0.18, 0.585), (0.30, 0.475), (0.345, 0.472), (0.45, 0.575), (0.66, 0.66)])
+    plate.area(mountain, MIDDLE)
+    plate.area([(0.30, 0.475), (0.345, 0.472), (0.40, 0.525), (0.37, 0.52), (0.35, 0.55), (0.325, 0.515),
+                (0.295, 0.545), (0.28, 0.52), (0.245, 0.535)], FOAM)  # fmt: skip
+    plate.line(mountain, 0.006)
+    x = np.linspace(0, 1.5, 90)
+    for k in range(17):
+        y = 0.645 + 0.010 * k + 0.0003 * k * k
+        crests = np.stack([x, y + 0.0035 * np.sin(23 * x + 2.4 * k) * (0.4 + 0.1 * k)], -1)
+        plate.area([*crests, (1.5, 1), (0, 1)], (PALE, MIDDLE, FOAM, DARK, MIDDLE)[k % 5])
+        plate.line(crests, 0.003)
 
 
 def _cut_wave(height: int, width: int, rng: Generator) -> Array:
     """The design: which block (H, W) prints where, key lines included."""
     plate = Plate(height, width)
-    sun = np.array([[0.30, 0.36]])
-    plate.dots(sun, 0.125, KEY)
-    plate.dots(sun, 0.121, SUN)
-    mountain = curve([(0.02, 0.66), (0.18, 0.585), (0.30, 0.475), (0.345, 0.472), (0.45, 0.575), (0.66, 0.66)])
-    plate.area(mountain, MIDDLE)
-    snow = [(0.30, 0.475), (0.345, 0.472), (0.40, 0.525), (0.37, 0.52), (0.35, 0.55), (0.325, 0.515), (0.295, 0.545),
-            (0.28, 0.52), (0.245, 0.535)]  # fmt: skip
-    plate.area(snow, FOAM)
-    plate.line(mountain, 0.006)
-    for k in range(16):
-        y = 0.645 + 0.012 * k
-        plate.area([(0, y), (1.5, y), (1.5, y + 0.2), (0, y + 0.2)], (PALE, MIDDLE, FOAM, DARK)[k % 4])
-        sway = np.linspace(0, 1.5, 60)
-        plate.line(np.stack([sway, y + 0.004 * np.sin(17 * sway + 2 * k)], -1), 0.003)
-
-    back = curve([(1.50, 0.62), (1.33, 0.38), (1.16, 0.19), (0.98, 0.085), (0.78, 0.065), (0.62, 0.13), (0.55, 0.235)])
-    face = curve([(0.30, 0.93), (0.60, 0.83), (0.80, 0.69), (0.885, 0.52), (0.865, 0.36), (0.76, 0.25), (0.64, 0.215),
+    _distance_and_sun(plate)
+    back = curve([(1.62, 0.85), (1.46, 0.55), (1.33, 0.36), (1.16, 0.19), (0.98, 0.085), (0.78, 0.065), (0.62, 0.13),
                   (0.55, 0.235)])  # fmt: skip
-    plate.area([*back, *face[::-1], (0.3, 1.1), (1.5, 1.1)], DARK)
-    _water(plate, back, face, rng, 9)
-    _spray(plate, 0.56, 0.33, 0.085, 90, rng)
-    _spray(plate, 0.80, 0.06, 0.09, 50, rng)
-    _fringe(plate, back[60:][::-1], 0.017, 1.9, 0.16, rng)
-    _fringe(plate, face[170:], 0.021, 0.95, -0.16, rng)
-    _fringe(plate, back[150:], 0.026, -0.35, -0.17, rng)
+    face = curve([(0.25, 1.02), (0.60, 0.86), (0.80, 0.70), (0.885, 0.52), (0.865, 0.36), (0.76, 0.25), (0.64, 0.205),
+                  (0.55, 0.235)])  # fmt: skip
+    _water(plate, back, face, rng, 11)
+    _spray(plate, 0.52, 0.36, 0.085, 120, rng)
+    _spray(plate, 0.86, 0.05, 0.09, 60, rng)
+    _fringe(plate, back[110:], 0.0135, 0.55, -0.17, rng)
+    inner = 0.62 * _even(back)[92:] + 0.38 * _even(face)[92:]
+    plate.area([*back[165:], *inner[::-1]], FOAM)
+    for share in (0.12, 0.25, 0.38):
+        _fringe(plate, ((1 - share) * _even(back) + share * _even(face))[96:], 0.0105, -0.75, -0.19, rng)
+    _fringe(plate, face[190:], 0.0125, -1.0, -0.15, rng)
+    _fringe(plate, face[225:], 0.0145, -0.7, -0.15, rng)
+    _fringe(plate, (0.85 * _even(back) + 0.15 * _even(face))[100:156], 0.0125, -0.5, -0.18, rng)
 
-    back = curve([(-0.10, 0.72), (0.06, 0.63), (0.20, 0.615), (0.31, 0.67), (0.345, 0.735)])
-    face = curve([(0.52, 1.00), (0.36, 0.95), (0.25, 0.87), (0.235, 0.78), (0.275, 0.73), (0.345, 0.735)])
-    plate.area([*back, *face[::-1], (0.5, 1.1), (-0.1, 1.1)], DARK)
-    _water(plate, back, face, rng, 6)
-    _fringe(plate, back[30:][::-1], 0.011, 1.2, -0.16, rng)
-    _fringe(plate, back[90:], 0.017, 0.5, 0.17, rng)
-    _spray(plate, 0.36, 0.69, 0.045, 40, rng)
+    back = curve([(-0.30, 1.00), (-0.10, 0.77), (0.06, 0.66), (0.20, 0.63), (0.31, 0.67), (0.345, 0.735)])
+    face = curve([(0.70, 1.10), (0.40, 0.99), (0.26, 0.89), (0.235, 0.79), (0.275, 0.73), (0.345, 0.735)])
+    _water(plate, back, face, rng, 7)
+    _fringe(plate, back[90:], 0.0095, -0.5, 0.17, rng)
+    _fringe(plate, (0.6 * _even(back) + 0.4 * _even(face))[100:], 0.009, 0.8, 0.18, rng)
+    _fringe(plate, face[140:], 0.0105, 0.95, 0.17, rng)
+    _spray(plate, 0.37, 0.70, 0.045, 50, rng)
 
-    low = curve([(0.20, 1.02), (0.45, 0.93), (0.70, 0.90), (0.98, 0.83), (1.20, 0.72), (1.50, 0.70)])
-    high = curve([(0.20, 1.25), (0.60, 1.20), (0.98, 1.10), (1.20, 1.05), (1.5, 1.0)])
-    _water(plate, low, high, rng, 5)
-    _fringe(plate, low[70:150][::-1], 0.013, 1.1, -0.17, rng)
+    low = curve([(0.10, 1.06), (0.45, 0.95), (0.70, 0.90), (0.98, 0.83), (1.20, 0.76), (1.50, 0.74)])
+    high = curve([(0.10, 1.30), (0.60, 1.20), (0.98, 1.10), (1.20, 1.05), (1.5, 1.0)])
+    _water(plate, low, high, rng, 6)
+    _fringe(plate, low[40:175], 0.0095, -0.9, -0.16, rng)
+    _fringe(plate, low[60:160] + (0.0, 0.018), 0.0085, -0.4, -0.18, rng, 1)
     return np.array(plate.image)
+
+
+def _even(path: Array, count: int = 160) -> Array:
+    """The path, resampled to `count` points."""
+    t, at = np.linspace(0, 1, len(path)), np.linspace(0, 1, count)
+    return np.stack([np.interp(at, t, c) for c in path.T], -1)
 
 
 def _wood(shape: tuple[int, int], rng: Generator) -> Array:
@@ -503,7 +553,7 @@ def wave(size: int = 768) -> Array:
                 FOAM: ink("f4ecd6"), KEY: ink("131f38")}  # fmt: skip
     for block, pigment in pigments.items():
         shift = np.round(rng.uniform(-0.0022, 0.0022, 2) * height * (block != KEY)).astype(int)
-        inked = (design == KEY) if block == KEY else np.roll(areas == block, shift, (0, 1))
+        inked = design == KEY if block == KEY else ndimage.shift(areas == block, shift, order=0, mode="nearest")
         load = (0.98 if block in (KEY, FOAM) else 0.74 + 0.26 * np.roll(grain, 97 * block, 0)) - 0.03 * fiber
         print_ = mix(print_, pigment, inked * load)
     return _halved(print_)
@@ -541,7 +591,7 @@ class Window:
             shade = palette(x, y) * np.exp(self.rng.normal(0, 0.10)) + self.rng.normal(0, 0.025, 3)
             self.colors.append(np.clip(shade, 0.02, 1).astype(np.float32))
 
-    def cuts(self, value: Array, spacing: float, vary: float = 0.3) -> NDArray[np.integer]:
+    def cuts(self, value: Array, spacing: float, vary: float = 0.18) -> NDArray[np.integer]:
         """Number the bands of a field: cuts at unequal steps of about `spacing`."""
         low, high = float(value.min()), float(value.max())
         marks = np.arange(low, high, spacing)
@@ -556,7 +606,7 @@ def _rays(window: Window, x: float, y: float) -> tuple[Array, NDArray[np.integer
     marks = (np.arange(22) + window.rng.uniform(-0.22, 0.22, 22)) / 22
     wedge = np.digitize(turn, marks) % 22
     offset = window.rng.uniform(0, 0.12, 22)[wedge]
-    return far, wedge * 50 + ((far + offset) / (0.075 + 0.16 * far)).astype(int)
+    return far, wedge * 50 + ((far + offset) / (0.07 + 0.10 * far)).astype(int)
 
 
 def _leaf(window: Window, x: float, y: float, angle: float, length: float) -> None:
@@ -577,7 +627,7 @@ def _limb(window: Window, points: Points, thick: float, thin: float) -> Array:
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-6
     half = np.linspace(thick, thin, len(axis))[:, None] / 2
     where = filled(window.piece.shape, np.concatenate([axis + normal * half, (axis - normal * half)[::-1]]))
-    window.glaze(where, window.cuts(window.y + 0.35 * window.x, 0.075), lambda *_: ramp(window.rng.random(), "4a1f10 7a3a18 9a5a24 5a2a3a"))
+    window.glaze(where, window.cuts(window.y + 0.35 * window.x, 0.075), lambda *_: ramp(window.rng.random(), "5a2410 8a4218 b06a28 6a2a4a"))
     return axis
 
 
@@ -607,11 +657,12 @@ def _cartoon(height: int, width: int, rng: Generator) -> Window:
     window.glaze(river, current, lambda *_: ramp(rng.random(), "7ad0e8 3a9ad8 b8e8f0 2a6ac8"))
 
     limbs = [
-        (((0.60, 1.02), (0.575, 0.85), (0.60, 0.70), (0.565, 0.55), (0.585, 0.40)), 0.085, 0.03),
         (((0.585, 0.66), (0.66, 0.55), (0.70, 0.42), (0.69, 0.27)), 0.034, 0.012),
         (((0.57, 0.56), (0.47, 0.47), (0.38, 0.41), (0.25, 0.385)), 0.034, 0.010),
         (((0.58, 0.46), (0.54, 0.34), (0.46, 0.22), (0.35, 0.15)), 0.030, 0.010),
         (((0.585, 0.42), (0.61, 0.30), (0.60, 0.18), (0.56, 0.10)), 0.026, 0.010),
+        (((0.575, 0.62), (0.50, 0.575), (0.40, 0.56), (0.33, 0.52)), 0.026, 0.010),
+        (((0.60, 1.02), (0.575, 0.85), (0.60, 0.70), (0.565, 0.55), (0.585, 0.40)), 0.090, 0.030),
     ]
     for points, thick, thin in limbs:
         axis = _limb(window, points, thick, thin)
@@ -623,9 +674,13 @@ def _cartoon(height: int, width: int, rng: Generator) -> Window:
             _leaf(window, *(axis[k] + reach), angle, length)
 
     inset = np.minimum(np.minimum(x, right - x), np.minimum(y, 1 - y))
-    along = np.where(np.minimum(x, right - x) < np.minimum(y, 1 - y), y, x + 5)
-    window.glaze(inset < 0.055, window.cuts(along, 0.075, 0.12), lambda *_: ramp(rng.random(), "8a0f1f b81a2a 5a0f4a 1a2f8a d88a1a"))
-    window.glaze(inset < 0.014, window.cuts(along, 0.16), lambda *_: ramp(rng.random(), "e8c86a 3a7ac8"))
+    upright = np.minimum(x, right - x) < np.minimum(y, 1 - y)
+    jewels = "a8121f d0202e 6a1a6a 1f3fb0 e8981a 1a7a5a"
+    window.glaze(inset < 0.052, window.cuts(np.where(upright, y, x + 5), 0.062, 0.1), lambda *_: ramp(rng.random(), jewels))
+    for cx, cy in [(0.052, 0.052), (right - 0.052, 0.052), (0.052, 0.948), (right - 0.052, 0.948)]:
+        far, turn = np.hypot(x - cx, y - cy), np.arctan2(y - cy, x - cx) / (2 * np.pi) % 1
+        window.glaze(far < 0.062, (turn * 6).astype(int), lambda *_: ramp(rng.random(), "1a3aa8 3a7ad8 2a2a88"))
+        window.glaze(far < 0.030, far < 0.0, lambda *_: ink("f8c83a"))
     return window
 
 
@@ -665,15 +720,15 @@ def stained_glass(size: int = 768) -> Array:
     grain = np.take_along_axis(_streaks(shape, rng), rng.integers(8, size=len(window.colors))[piece][None], 0)[0]
     lean = rng.normal(0, 2.2, (2, len(window.colors)))
     gradient = lean[0][piece] * (window.x - 0.4) % 0.6 + lean[1][piece] * (window.y - 0.5) % 0.6 - 0.6
-    behind = 0.72 + 0.55 * np.exp(-((np.hypot(window.x - 0.46, window.y - 0.36) / 0.30) ** 2))
-    light = behind * (1 + 0.17 * grain + 0.22 * gradient) * (0.72 + 0.28 * step(0, 0.016, thin))
+    behind = 0.78 + 0.50 * np.exp(-((np.hypot(window.x - 0.46, window.y - 0.36) / 0.30) ** 2))
+    light = 1.15 * behind * (1 + 0.17 * grain + 0.22 * gradient) * (0.72 + 0.28 * step(0, 0.016, thin))
     glass = np.array(window.colors)[piece] * light[..., None]
     glass = lit(glass + 0.05 * (grain.clip(0) * behind)[..., None], noise(shape, 0.02, rng, 2) * 1.5, 0.5)
     glass += (_bubbles(shape, 700, rng) * behind)[..., None] * 0.35
     lead = lit(np.full((*shape, 3), ink("2b2c33")), np.sqrt(np.clip(1 - came**2, 0, 1)) * 0.004 * height, 0.35, 0.35)
     picture = mix(glass, lead * (1 + 0.15 * noise(shape, 0.004, rng, 1))[..., None], step(1.12, 0.9, came))
     glow = ndimage.gaussian_filter(np.clip(picture - 0.35, 0, 1), (0.012 * height, 0.012 * height, 0))
-    return _halved(picture + 0.30 * glow)
+    return _halved(picture + 0.40 * glow)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -757,10 +812,13 @@ def pointillist(size: int = 768) -> Array:
     scene, angle, stretch = _riverside(canvas)
     depth = 0.55 + 0.75 * np.abs(canvas.y - 0.46) / 0.54
     canvas.cover(scene, angle, length=0.03, width=0.014, coats=1.6, vary=0.05, body=0.4)
-    for width, vary, coats in [(0.0125, 0.13, 1.3), (0.0098, 0.16, 1.2), (0.0072, 0.20, 0.6)]:
+    contours = ndimage.gaussian_gradient_magnitude(scene.mean(-1), 1.5) > 0.04
+    for width, vary, coats in [(0.0125, 0.13, 1.3), (0.0098, 0.16, 1.2), (0.0072, 0.20, 0.6), (0.0062, 0.10, 1.5)]:
         count = int(coats * canvas.x.size / canvas.shape[0] ** 2 / width**2 / np.mean(depth**2))
         rows, columns = rng.integers(0, canvas.shape[0], count), rng.integers(0, canvas.shape[1], count)
         small = rng.random(count) * depth.max() ** -2 < depth[rows, columns] ** -2
+        if width < 0.007:
+            small &= contours[rows, columns]
         colors = _divided(scene[rows, columns], vary, rng)
         for row, column, color in zip(rows[small], columns[small], colors[small], strict=True):
             w = width * depth[row, column] * np.exp(rng.normal(0, 0.12))
