@@ -1,4 +1,4 @@
-"""Optimizing the pixels of an image (Gatys et al. 2015, 2016): style transfer, feature reconstruction, texture synthesis.
+"""Optimizing the pixels of an image (Gatys et al. 2015, 2016): style transfer, reconstruction, texture synthesis.
 
 Each of the three is a generator that yields one `Step` per evaluation of the objective and its gradient, so that a
 progress bar, a live preview, a Stop button, a loss curve and a test all use the same loop.
@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -96,7 +97,7 @@ def reconstruct(
     normalization: str = "relative",
     seed: int = 0,
 ) -> Iterator[Step]:
-    """Search, from noise, for a picture with the same features at `layers` as `image` (1, 3, H, W), and yield each step.
+    """Search, from noise, for a picture with the features of `image` (1, 3, H, W) at `layers`, and yield each step.
 
     Feature reconstruction: Mahendran & Vedaldi 2015; fig. 1 of Gatys et al. 2016.
     """
@@ -133,7 +134,7 @@ def synthesize_texture(
 
 
 def coarse_to_fine(
-    content: Tensor, style: Tensor, backbone: Backbone, *, levels: int = 3, steps: int = 200, **options
+    content: Tensor, style: Tensor, backbone: Backbone, *, levels: int = 3, steps: int = 200, **options: Any
 ) -> Iterator[Step]:
     """Run `transfer` at 1/2^(levels-1) ... 1/2 and full size, each level from the enlarged result of the one before.
 
@@ -143,11 +144,14 @@ def coarse_to_fine(
     check_images(content=content, style=style)
     if levels < 1 or min(*content.shape[2:], *style.shape[2:]) >> (levels - 1) < 1:
         raise ParameterError(f"levels is {levels}; give at least 1, and few enough to leave a pixel of each picture")
+    if steps < levels:
+        raise ParameterError(f"steps is {steps}; give at least 1 for each of the {levels} levels")
     start, index, seconds = options.pop("start", "content"), 0, 0.0
+    start_image(content, start)  # raises for a start of the wrong size, which would be stretched below
     for level in range(levels):
         small_content, small_style = (resize(x, 0.5 ** (levels - 1 - level)) for x in (content, style))
         if isinstance(start, Tensor):
-            start = F.interpolate(start, small_content.shape[2:], mode="bicubic", align_corners=False).clamp(0, 1)
+            start = F.interpolate(start, small_content.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
         share = steps * (level + 1) // levels - steps * level // levels
         for step in transfer(small_content, small_style, backbone, steps=share, start=start, **options):
             yield Step(index + step.index, step.image, step.loss, step.terms, seconds + step.seconds)
@@ -168,8 +172,13 @@ def make_objective(
 ) -> Objective:
     """The function that all three methods minimize: image -> {"content": ..., "style": ..., "tv": ...}, weighted.
 
-    A picture that is None, or a weight of zero, leaves its term out. Targets are computed once, here.
+    A picture that is None, or a weight of zero, leaves its term out. Targets are computed once, here. Raises
+    ParameterError for a weight that is negative or no finite number, and where no term is left.
     """
+    weights = {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
     with torch.no_grad():
         features = backbone(content, content_layers) if content is not None and content_weight else {}
         painted = backbone(style, style_layers) if style is not None and style_weight else {}
@@ -209,20 +218,25 @@ def optimize(
     if steps < 1:
         raise ParameterError(f"steps is {steps}; give at least 1")
     rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
+    if not 0 < rate < math.inf:
+        raise ParameterError(f"learning_rate is {rate}; give a number above 0")
     image = start.detach().clone().requires_grad_()
     if optimizer == "adam":
         solver, scale = torch.optim.Adam([image], lr=rate), 1.0
     else:
         # One evaluation per step, the state carried on. Torch's default tolerances would stop a small loss at once.
         solver = torch.optim.LBFGS([image], rate, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
-        with torch.no_grad():
-            scale = LBFGS_START / max(total(objective(image)).item(), 1e-12)
+        scale = None  # the first evaluation gives it
     terms: dict[str, Tensor] = {}
 
     def closure() -> Tensor:
+        nonlocal scale
         solver.zero_grad()
         terms.update(objective(image))
-        loss = scale * total(terms)
+        loss = total(terms)
+        if scale is None:
+            scale = LBFGS_START / max(loss.item(), 1e-12)
+        loss = scale * loss
         loss.backward()
         return loss
 
@@ -271,6 +285,7 @@ def resize(image: Tensor, scale: float) -> Tensor:
 def check_images(**images: Tensor) -> None:
     """Raise ParameterError unless every named picture is a float tensor of shape (1, 3, H, W)."""
     for name, image in images.items():
-        if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 4 and image.shape[1] == 3):
-            found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
+        shape = tuple(image.shape) if isinstance(image, Tensor) else ()
+        if len(shape) != 4 or shape[:2] != (1, 3) or 0 in shape or not image.is_floating_point():
+            found = f"{image.dtype} {shape}" if isinstance(image, Tensor) else type(image).__name__
             raise ParameterError(f"{name} is {found}; give a float tensor (1, 3, H, W) in [0, 1] from nst.load_image")
