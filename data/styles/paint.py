@@ -752,6 +752,21 @@ def _grove(x: Array, y: Array, crowns: Points, sizes: Sequence[float], ragged: A
     return np.max([1 - np.hypot((x - cx) / s, (y - cy) / (0.9 * s)) for (cx, cy), s in zip(crowns, sizes, strict=True)], 0) + 0.14 * ragged
 
 
+def _lady(put: Callable[..., None], shape: tuple[int, int], x: float, y: float) -> None:
+    """A lady with a parasol, her feet at (x, y), and her shadow on the grass."""
+    def at(points: Points) -> Mask:
+        return filled(shape, curve([(x + dx, y + dy) for dx, dy in points], 12))
+
+    put(at([(-0.02, 0.0), (-0.25, 0.035), (-0.42, 0.03), (-0.25, 0.005), (-0.02, -0.01)]), ink("27348f"), 0.0, 1.8)
+    put(at([(-0.035, 0.01), (-0.055, -0.005), (-0.018, -0.13), (0.020, -0.13), (0.075, -0.02), (0.06, 0.012), (-0.035, 0.01)]), ink("5a2a86"), 1.4, 1.5)
+    put(at([(-0.022, -0.12), (-0.028, -0.19), (-0.012, -0.215), (0.012, -0.215), (0.026, -0.19), (0.022, -0.12)]), ink("c8304f"), 1.4, 1.3)
+    put(at([(-0.016, -0.215), (-0.017, -0.245), (0.0, -0.258), (0.016, -0.245), (0.014, -0.215)]), ink("f2b08a"), 0.0, 1.0)
+    put(at([(-0.032, -0.243), (0.0, -0.275), (0.032, -0.243), (0.0, -0.250), (-0.032, -0.243)]), ink("27348f"), 0.0, 1.2)
+    put(at([(0.012, -0.18), (0.052, -0.20), (0.042, -0.30), (0.048, -0.30), (0.060, -0.19), (0.012, -0.165)]), ink("4a2a7d"), 1.4, 1.2)
+    put(at([(-0.06, -0.285), (-0.03, -0.345), (0.045, -0.372), (0.12, -0.345), (0.15, -0.285), (0.10, -0.300), (0.045, -0.290), (-0.01, -0.300), (-0.06, -0.285)]), ink("f39a1d"), 0.3, 1.2)
+    put(at([(0.05, -0.292), (0.06, -0.365), (0.12, -0.345), (0.15, -0.285), (0.10, -0.300)]), ink("fbe96b"), 0.8, 1.2)
+
+
 def _riverside(canvas: Canvas) -> tuple[Array, Array, Array]:
     """What the painter sees: its colors (H, W, 3), the direction and the relative length of the touches."""
     x, y, rng = canvas.x, canvas.y, canvas.rng
@@ -783,7 +798,8 @@ def _riverside(canvas: Canvas) -> tuple[Array, Array, Array]:
     for sx, base, tall in [(0.52, 0.515, 0.17), (1.06, 0.490, 0.085), (0.86, 0.485, 0.06)]:
         sail = filled(canvas.shape, [(sx, base - tall), (sx + 0.42 * tall, base - 0.1 * tall), (sx, base - 0.1 * tall)],
                       [(sx - 0.02 * tall, base - 0.9 * tall), (sx - 0.28 * tall, base - 0.1 * tall), (sx - 0.02 * tall, base - 0.1 * tall)])  # fmt: skip
-        put(sail, ramp((x - sx) / tall + 0.4, "e8c0d8 fdf6dc fff2c0"), 1.4, 1.2)
+        cloth = "d9304a ec5f23 f39a1d fbe96b" if tall > 0.1 else "e8c0d8 fdf6dc fff2c0"
+        put(sail, ramp((x - sx) / tall + 0.4, cloth), 1.4, 1.2)
         hull = filled(canvas.shape, [(sx - 0.34 * tall, base - 0.06 * tall), (sx + 0.46 * tall, base - 0.06 * tall), (sx + 0.34 * tall, base + 0.07 * tall), (sx - 0.24 * tall, base + 0.07 * tall)])
         put(hull, ink("7d2f46"), 0.0, 1.6)
         glint = (np.abs(x - sx - 0.06 * tall) < 0.2 * tall * (1 + 0.5 * ripple)) & (y > base + 0.07 * tall) & (y < base + 0.85 * tall)
@@ -798,6 +814,7 @@ def _riverside(canvas: Canvas) -> tuple[Array, Array, Array]:
     for trunk in ([(0.155, 0.93), (0.165, 0.6), (0.15, 0.3), (0.185, 0.3), (0.20, 0.6), (0.215, 0.93)],
                   [(0.36, 0.90), (0.365, 0.62), (0.355, 0.34), (0.375, 0.34), (0.388, 0.62), (0.395, 0.90)]):  # fmt: skip
         put(filled(canvas.shape, trunk), ramp((x - trunk[0][0]) / 0.06, "e08a4a 8a4a5a 3a2a6a"), np.pi / 2, 1.8)
+    _lady(put, canvas.shape, 0.665, 0.945)
     crown = _grove(x, y, [(0.04, 0.16), (0.17, 0.10), (0.29, 0.20), (0.16, 0.27), (0.03, 0.33), (0.38, 0.27), (0.42, 0.15), (0.34, 0.06)],
                    [0.13, 0.15, 0.12, 0.12, 0.10, 0.10, 0.09, 0.10], ragged)  # fmt: skip
     sunny = 0.55 + 0.28 * ragged - 0.9 * (x - 0.25) + 0.9 * (y - 0.2)
@@ -812,8 +829,8 @@ def pointillist(size: int = 768) -> Array:
     scene, angle, stretch = _riverside(canvas)
     depth = 0.55 + 0.75 * np.abs(canvas.y - 0.46) / 0.54
     canvas.cover(scene, angle, length=0.03, width=0.014, coats=1.6, vary=0.05, body=0.4)
-    contours = ndimage.gaussian_gradient_magnitude(scene.mean(-1), 1.5) > 0.04
-    for width, vary, coats in [(0.0125, 0.13, 1.3), (0.0098, 0.16, 1.2), (0.0072, 0.20, 0.6), (0.0062, 0.10, 1.5)]:
+    contours = ndimage.gaussian_gradient_magnitude(scene.mean(-1), 1.2) > 0.022
+    for width, vary, coats in [(0.0125, 0.13, 1.3), (0.0098, 0.16, 1.2), (0.0072, 0.20, 0.6), (0.0064, 0.10, 2.2)]:
         count = int(coats * canvas.x.size / canvas.shape[0] ** 2 / width**2 / np.mean(depth**2))
         rows, columns = rng.integers(0, canvas.shape[0], count), rng.integers(0, canvas.shape[1], count)
         small = rng.random(count) * depth.max() ** -2 < depth[rows, columns] ** -2
@@ -856,12 +873,10 @@ def _still_life(canvas: Canvas) -> Array:
           ramp((x - 0.13) / 0.17, "20302c 4c6a58 9ab09a 3a4e48 1c2826"))  # fmt: skip
     shape([(0.14, 0.50), (0.29, 0.48), (0.29, 0.62), (0.14, 0.64)], ink("d6c9a4"))
 
-    angle = -0.95
-    u = (x - 0.45) * np.cos(angle) + (y - 0.56) * np.sin(angle)
-    v = (y - 0.56) * np.cos(angle) - (x - 0.45) * np.sin(angle)
-    half = np.sqrt(np.maximum(0.040 - (u + 0.10) ** 2 * 0.98, 0)) * (u < 0.05)
-    half = np.maximum(half, np.sqrt(np.maximum(0.0222 - (u - 0.115) ** 2, 0)))
-    half = np.maximum(half, 0.12 * (np.abs(u - 0.02) < 0.08))
+    gx, gy, angle = GUITAR
+    u = (x - gx) * np.cos(angle) + (y - gy) * np.sin(angle)
+    v = (y - gy) * np.cos(angle) - (x - gx) * np.sin(angle)
+    half = _guitar_half(u)
     body, wood = np.abs(v) < half, 0.5 + 0.3 * np.sin(90 * v + 2 * smooth) + 0.8 * v
     scene[body] = ramp(wood, "8a5420 b67a2e d9a548 ecc878")[body]
     scene[body & (np.abs(v) > half - 0.017)] = ink("5a3214")
@@ -903,7 +918,7 @@ def _area(polygon: Array) -> float:
 def _facets(polygon: Array, focus: Array, rng: Generator) -> list[Array]:
     """Convex facets that fill the polygon: small near the focus, cut along a few recurring directions."""
     center = polygon.mean(0)
-    grain = 0.0035 + 0.045 * np.sum((center - focus) ** 2) ** 0.8
+    grain = 0.0030 + 0.036 * np.sum((center - focus) ** 2)
     if _area(polygon) < grain * rng.uniform(0.7, 2.2):
         return [polygon]
     angle = rng.choice([-1.15, -0.62, 0.42, 0.95, 1.45]) + rng.normal(0, 0.10)
@@ -916,22 +931,78 @@ def _seen(scene: Array, facet: Array, rng: Generator) -> Array:
     """The scene as this facet shows it: shifted, turned and scaled about the facet's center (nearest pixels)."""
     height, width = scene.shape[:2]
     y, x = np.indices((height, width), np.float32) / height
-    (cx, cy), turn, zoom = facet.mean(0), rng.normal(0, 0.22), rng.uniform(0.8, 1.2)
+    (cx, cy), turn, zoom = facet.mean(0), rng.normal(0, 0.13), rng.uniform(0.85, 1.15)
     dx, dy = (x - cx) * zoom, (y - cy) * zoom
-    sx = cx + rng.normal(0, 0.025) + dx * np.cos(turn) - dy * np.sin(turn)
-    sy = cy + rng.normal(0, 0.025) + dx * np.sin(turn) + dy * np.cos(turn)
+    sx = cx + rng.normal(0, 0.018) + dx * np.cos(turn) - dy * np.sin(turn)
+    sy = cy + rng.normal(0, 0.018) + dx * np.sin(turn) + dy * np.cos(turn)
     rows, columns = (np.clip(c * height, 0, n - 1).astype(int) for c, n in ((sy, height), (sx, width)))
     return scene[rows, columns]
 
 
-def _contour(canvas: Canvas, points: Array, width: float, color: Array, clip: Mask | None = None) -> None:
+def _contour(canvas: Canvas, path: Array, width: float, color: Array) -> None:
     """A painted line along a path, in overlapping strokes that swell and thin."""
-    ends = points[:: max(len(points) // 24, 1)]
+    way = float(np.hypot(*np.diff(path, axis=0).T).sum())
+    ends = _even(path, max(round(way / 0.035), 1) + 1)
     for a, b in zip(ends[:-1], ends[1:], strict=True):
         length = float(np.hypot(*(b - a)))
-        if length > 1e-4:
-            w = width * canvas.rng.uniform(0.6, 1.2)
-            canvas.stroke(*(a + b) / 2, np.arctan2(*(b - a)[::-1]), 1.5 * length, w, color, body=0.8, dry=0.12, clip=clip)
+        w = width * canvas.rng.uniform(0.75, 1.15)
+        canvas.stroke(*(a + b) / 2, np.arctan2(*(b - a)[::-1]), 1.35 * length + w, w, color, body=0.8, dry=0.12)
+
+
+def _signs() -> list[tuple[Array, float, Array]]:
+    """The lines by which the things are known: path, width and color of each."""
+    gx, gy, angle = GUITAR
+    black, cream = ink("1c1512"), ink("f1e8cf")
+
+    def at(u: Array, v: Array) -> Array:
+        """Points given along and across the guitar."""
+        return np.stack([gx + u * np.cos(angle) - v * np.sin(angle), gy + u * np.sin(angle) + v * np.cos(angle)], -1)
+
+    u, turn = np.linspace(-0.300, 0.262, 240), np.linspace(0, 2 * np.pi, 150)
+    half = _guitar_half(u)
+    lines = [(at(u, side * half), 0.0085, black) for side in (-1, 1)]
+    lines += [(at(u - 0.02, side * (half + 0.026)), 0.0055, color) for side, color in ((1, cream), (-1, black))]
+    lines += [(at(0.085 + r * np.cos(turn), r * np.sin(turn)), 0.007, c) for r, c in ((0.064, black), (0.080, cream))]
+    for k in range(6):
+        lines.append((at(np.linspace(-0.16, 0.54, 200), np.full(200, 0.009 * (k - 2.5))), 0.0032, (black, cream)[k % 2]))
+    for k in range(7):
+        lines.append((at(np.full(40, 0.27 + 0.038 * k), np.linspace(-0.028, 0.028, 40)), 0.0040, cream))
+    for points in (
+        [(0.125, 0.74), (0.125, 0.44), (0.15, 0.36), (0.185, 0.31), (0.185, 0.15), (0.25, 0.15)],
+        [(0.250, 0.15), (0.250, 0.30), (0.29, 0.38), (0.31, 0.46), (0.31, 0.74), (0.125, 0.745)],
+        [(0.178, 0.19), (0.215, 0.197), (0.257, 0.19)],
+        [(0.59, 0.55), (0.605, 0.64), (0.655, 0.72), (0.66, 0.82), (0.60, 0.87), (0.75, 0.875)],
+        [(0.60, 0.553), (0.665, 0.572), (0.735, 0.545), (0.67, 0.532), (0.60, 0.553)],
+        [(0.74, 0.54), (0.745, 0.63), (0.70, 0.71), (0.69, 0.82), (0.75, 0.875)],
+    ):
+        lines.append((curve(points), 0.0075, black))
+    return lines
+
+
+def _drawing(canvas: Canvas, facets: list[Array]) -> None:
+    """The signs drawn over the planes: every facet shifts its part of a line, and some leave it out."""
+    labels = np.zeros(canvas.shape, int)
+    for number, facet in enumerate(facets):
+        labels[filled(canvas.shape, facet)] = number
+    shift = canvas.rng.normal(0, 0.007, (len(facets), 2))
+    shown = canvas.rng.random(len(facets)) < 0.88
+    for path, width, color in _signs():
+        rows, columns = np.clip((path[:, ::-1] * canvas.shape[0]).astype(int), 0, np.array(canvas.shape) - 1).T
+        number = labels[rows, columns]
+        for run in np.split(np.arange(len(path)), np.flatnonzero(np.diff(number)) + 1):
+            if shown[number[run[0]]] and len(run) > 2:
+                _contour(canvas, path[run] + shift[number[run[0]]], width * canvas.rng.uniform(0.6, 1.3), color)
+
+
+GUITAR = (0.45, 0.56, -0.95)  # x and y of its middle, the direction of its neck
+
+
+def _guitar_half(u: Array) -> Array:
+    """Half the breadth of the guitar's body at `u` along it, 0 beyond its ends."""
+    lower = np.sqrt(np.maximum(0.0400 - (u + 0.10) ** 2, 0))
+    upper = np.sqrt(np.maximum(0.0222 - (u - 0.115) ** 2, 0))
+    waist = 0.122 + 8 * (u - 0.045) ** 2
+    return np.where(np.abs(u - 0.045) < 0.075, np.minimum(waist, np.maximum(lower, upper)), np.maximum(lower, upper))
 
 
 def cubist(size: int = 768) -> Array:
@@ -949,18 +1020,21 @@ def cubist(size: int = 768) -> Array:
         towards = rng.choice([-0.8, 0.6, 2.2, 3.6]) + rng.normal(0, 0.2)
         slope = (x - facet[:, 0].mean()) * np.cos(towards) + (y - facet[:, 1].mean()) * np.sin(towards)
         reach = float(np.abs(slope[where]).max())
-        view = mix(_seen(scene, facet, rng), ink(rng.choice(["c9a765", "6f8796", "b9b6a6", "5a4a34"])), rng.uniform(0.08, 0.42))
-        view = view * (1 + 0.55 * slope / reach)[..., None]
+        tint = ink(rng.choice(["d8b877", "6f8aa0", "cfcbb8", "47535c", "8a6a3c"]))
+        view = mix(_seen(scene, facet, rng), tint, rng.uniform(0.10, 0.45))
+        view = view * (1 + 0.15 * rng.normal() + 0.50 * slope / reach)[..., None]
+        canvas.color[where] = view[where]
         hatch = np.full(canvas.shape, towards + np.pi / 2 + rng.normal(0, 0.15), np.float32)
-        fine = float(np.clip(np.sqrt(_area(facet)), 0.06, 0.22))
-        for length, width, coats in [(0.55 * fine, 0.10 * fine, 2.2), (0.36 * fine, 0.055 * fine, 1.5)]:
-            canvas.cover(view, hatch, length=length, width=width, coats=coats, where=where, vary=0.035, wander=0.1, dry=0.35, clip=True)
+        for length, width, coats in [(0.062, 0.020, 1.6), (0.040, 0.0115, 1.5)]:
+            canvas.cover(view, hatch, length=length, width=width, coats=coats, where=where, vary=0.022, wander=0.10,
+                         dry=0.35, clip=True)  # fmt: skip
         for k in range(len(facet)):
             edge = np.linspace(facet[k - 1], facet[k], 25)
             if rng.random() < 0.55:
                 _contour(canvas, edge[: rng.integers(12, 26)], 0.0048, ink("241c16"))
             elif rng.random() < 0.4:
                 _contour(canvas, edge + 0.003, 0.004, ink("efe6cc"))
+    _drawing(canvas, facets)
     return lit(canvas.color, canvas.relief, 0.14, 0.12)
 
 
@@ -984,6 +1058,14 @@ def _needles(canvas: Canvas, x: float, y: float, size: float, density: float) ->
         length = size * canvas.rng.uniform(0.7, 1.1)
         middle = x + 0.5 * length * np.cos(angle), y + 0.5 * length * np.sin(angle)
         canvas.stroke(*middle, angle, length, 0.0042, [density * canvas.rng.uniform(0.6, 1.1)] * 3)
+
+
+def _tree(canvas: Canvas, x: float, y: float, tall: float, density: float) -> None:
+    """A tree far off: a stem and a few level dabs."""
+    canvas.stroke(x, y - tall / 2, np.pi / 2, tall, 0.0035, [density] * 3)
+    for k in range(4):
+        breadth = tall * (0.9 - 0.17 * k) * canvas.rng.uniform(0.7, 1.2)
+        canvas.stroke(x, y - tall * (0.35 + 0.2 * k), canvas.rng.normal(0, 0.15), breadth, 0.005, [density] * 3, dry=0.2)
 
 
 def _pine(canvas: Canvas, x: float, y: float, tall: float, lean: float, density: float) -> None:
@@ -1012,9 +1094,9 @@ def _cliff(strokes: Canvas, skyline: Array, depth: float, density: float, count:
         fall = depth * rng.random() ** 1.6
         steep = np.pi / 2 - 0.75 * np.sign(slope[column]) * min(abs(slope[column]), 1) + rng.normal(0, 0.25)
         tone = density * (1 - fall / depth) ** 0.8 * rng.uniform(0.5, 1.2)
-        grow = size * np.exp(rng.normal(0, 0.4))
+        grow = size * np.exp(rng.normal(0, 0.35)).clip(0.4, 1.7)
         strokes.stroke(
-            (column + 0.5) / strokes.shape[0], skyline[column] + fall + 0.2 * grow, steep, grow, 0.20 * grow, [tone] * 3,
+            (column + 0.5) / strokes.shape[0], skyline[column] + fall + 0.42 * grow * np.sin(steep), steep, grow, 0.20 * grow, [tone] * 3,
             bend=rng.normal(0, 5), dry=rng.uniform(0.35, 0.75),
         )  # fmt: skip
 
@@ -1072,15 +1154,15 @@ def ink_wash(size: int = 768) -> Array:
         ink_ += 0.5 * wash * np.exp(-((below / 0.006) ** 2)) * np.clip(0.6 + 0.6 * bloom, 0, 1)
         strokes.color *= (1 - body * 0.92)[..., None]
         _cliff(strokes, skyline, depth * 0.85, dark, count, stroke)
-        for column in rng.integers(width, size=count // 9):
-            _needles(strokes, (column + 0.5) / height, skyline[column] + 0.004, 0.011 + 0.005 * wash, 1.1 * dark)
+        for column in rng.integers(width, size=count // 14):
+            _tree(strokes, (column + 0.5) / height, skyline[column] + 0.004, 0.014 + 0.010 * wash * rng.random(), 1.1 * dark)
 
     bank = _range(columns, [(0, 0.70), (0.10, 0.74), (0.22, 0.80), (0.36, 0.93), (0.44, 1.05), (0.8, 1.2)], 0.018, rng)
     below = y - bank
     body = step(0, 0.006, below)
-    ink_ = ink_ * (1 - body) + body * (0.55 + 0.9 * np.exp(-np.clip(below, 0, None) / 0.05)) * (0.75 + 0.3 * bloom + 0.2 * grain)
+    ink_ = ink_ * (1 - body) + body * (0.30 + 0.8 * np.exp(-np.clip(below, 0, None) / 0.05)) * (0.8 + 0.35 * bloom + 0.2 * grain)
     strokes.color *= (1 - body * 0.95)[..., None]
-    _cliff(strokes, bank, 0.26, 2.6, 800, 0.07)
+    _cliff(strokes, bank, 0.30, 2.5, 520, 0.075)
     for px, tall, lean in [(0.07, 0.33, 0.22), (0.15, 0.40, 0.30), (0.235, 0.22, -0.35)]:
         _pine(strokes, px, float(bank[int(px * height)]) + 0.02, tall, lean, 2.6)
     for k in range(70):
@@ -1096,7 +1178,7 @@ def ink_wash(size: int = 768) -> Array:
 
     edges = ndimage.gaussian_filter(strokes.color[..., 0], 0.0012 * height)
     ink_ = np.clip(ink_ + edges * (1 + 0.10 * grain), 0, 3.2)
-    fibers = smear(noise(shape, 0.006, rng, 2), 2.5 * noise(shape, 0.12, rng, 2), 0.05)
+    fibers = smear(noise(shape, 0.006, rng, 2), 2.5 * noise(shape, 0.12, rng, 2), 0.02)
     paper = ink("f0e6d0") * (1 + 0.018 * fibers + 0.012 * grain)[..., None]
     picture = paper * np.exp(-ink_[..., None] * np.array([0.98, 0.93, 0.86], np.float32))
     seal = _seal(height, width, 0.685, 0.055, 0.062, rng)
