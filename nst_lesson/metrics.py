@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -21,7 +22,9 @@ Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]
 
 
 @torch.no_grad()
-def style_distance(image: Tensor, style: Tensor, judge: Backbone, layers: Sequence[str] = STYLE_LAYERS) -> dict[str, float]:
+def style_distance(
+    image: Tensor, style: Tensor, judge: Backbone, layers: Sequence[str] = STYLE_LAYERS
+) -> dict[str, float]:
     """Relative Gram distance |G - A|^2 / |A|^2 between two pictures (1, 3, H, W), per layer of the judge network.
 
     A fair judge is a network that the result was not optimized for.
@@ -45,7 +48,7 @@ def peak_memory_mb() -> float:
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3  # bytes on macOS, kilobytes on Linux
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes on macOS, KiB on Linux
 
 
 def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Mapping) -> Path:
@@ -58,10 +61,19 @@ def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Map
         "results": dict(results),
         "peak_memory_mb": round(peak_memory_mb()),
         "machine": {"system": platform.system(), "cores": os.cpu_count(), "torch_threads": torch.get_num_threads()},
-        "versions": {"python": platform.python_version()} | {k: version(k) for k in ("torch", "torchvision", "nst_lesson")},
+        "versions": _versions(),
     }
     text = json.dumps(record, indent=1, allow_nan=False)
     path = Path(folder) / "results.json"
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Python and of the packages that matter; a clone that is only on sys.path (Colab) has none."""
+    found = {"python": platform.python_version()}
+    for package in ("torch", "torchvision", "nst_lesson"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

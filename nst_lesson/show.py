@@ -1,4 +1,4 @@
-"""Pictures and curves for the lessons. Every function returns a small still image, so it works in any notebook viewer."""
+"""Pictures and curves for the lessons. Every function returns a small still image, which any notebook viewer shows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from IPython.display import Image
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from .errors import ParameterError
 from .gatys import Step
 from .images import to_pil
 
@@ -18,8 +19,10 @@ from .images import to_pil
 def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, width: float = 9.0) -> Image:
     """Pictures (1, 3, H, W) in [0, 1] side by side under their titles, as one JPEG `width` inches wide.
 
-    `columns` None puts up to four in a row.
+    `columns` None puts up to four in a row. Raises ParameterError where there are no pictures.
     """
+    if not images:
+        raise ParameterError("there are no pictures to show: give at least one, as {title: picture}")
     pictures = {title: np.asarray(to_pil(image)) for title, image in images.items()}
     columns = columns or min(4, len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -52,7 +55,7 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
 
 
 def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 90) -> Image:
-    """A matplotlib figure drawn to a still "png" or "jpeg" that a notebook stores small; `alt` says in words what it shows."""
+    """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
     buffer = io.BytesIO()
     options = {"pil_kwargs": {"quality": 85}} if format == "jpeg" else {}
     figure.savefig(buffer, format=format, dpi=dpi, **options)

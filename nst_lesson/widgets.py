@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import threading
 import time
@@ -64,7 +65,8 @@ class LiveTransfer(ipywidgets.VBox):
         drawn = 0.0
         try:
             with torch.enable_grad():  # a new thread does not inherit the caller's grad mode
-                for self.step in self.begin():
+                for step in self.begin():
+                    self.step = step
                     if self._stop.is_set():
                         break
                     if time.monotonic() - drawn > REDRAW_SECONDS:
@@ -74,7 +76,8 @@ class LiveTransfer(ipywidgets.VBox):
                 self._draw()
         except Exception as error:
             self.error = error
-            self.message.value = f"<pre style='color:#b00020'>{''.join(traceback.format_exception_only(error))}</pre>"
+            text = html.escape("".join(traceback.format_exception_only(error)))
+            self.message.value = f"<pre style='color:#b00020'>{text}</pre>"
         finally:
             self.run_button.disabled, self.stop_button.disabled = False, True
 

@@ -1,0 +1,135 @@
+"""Still pictures for the lessons: their format, size and alternative text."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from IPython.display import Image
+from matplotlib.figure import Figure
+from PIL import Image as Pillow
+
+from nst_lesson.errors import ParameterError
+from nst_lesson.gatys import Step
+from nst_lesson.show import figure_image, plot_losses, show_images
+
+WIDTH = 9 * 90  # inches times dots per inch
+
+
+def gray(height: int = 30, width: int = 40, value: float = 0.5) -> torch.Tensor:
+    """A picture of one gray."""
+    return torch.full((1, 3, height, width), value)
+
+
+def opened(image: Image) -> Pillow.Image:
+    """What a viewer sees of a display object; decoding it completely shows that it is whole."""
+    picture = Pillow.open(io.BytesIO(image.data))
+    picture.load()
+    return picture
+
+
+def steps(count: int, start: float = 10.0) -> list[Step]:
+    """Losses that fall as 1/n."""
+    return [
+        Step(n, gray(), start / n, {"content": start / n / 2, "style": start / n / 3, "tv": start / n / 6}, float(n))
+        for n in range(1, count + 1)
+    ]
+
+
+def test_pictures_come_as_one_jpeg_with_alternative_text():
+    image = show_images({"content": gray(), "style": gray()})
+    assert image.data[:3] == b"\xff\xd8\xff" and image.format == "jpeg"
+    assert image.alt == "pictures: content, style"
+    assert opened(image).width == WIDTH
+
+
+def test_a_notebook_stores_the_jpeg_and_the_alternative_text():
+    data, metadata = DisplayFormatter().format(show_images({"content": gray()}))
+    assert "image/jpeg" in data
+    assert metadata["image/jpeg"]["alt"] == "pictures: content"
+
+
+def test_a_single_picture_keeps_its_shape_and_color():
+    red = gray(60, 40) * torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1) * 2
+    picture = np.asarray(opened(show_images({"red": red}, width=3)).convert("RGB")).astype(int)
+    assert picture.shape[1] == 270
+    painted = (abs(picture - [255, 0, 0]).max(2) < 30).nonzero()
+    height, width = (np.ptp(axis) + 1 for axis in painted)
+    assert height / width == pytest.approx(1.5, rel=0.05)  # 60 to 40, to within the pixels at the border
+    assert width > 0.85 * 270
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 1), (4, 1), (5, 2), (9, 3), (20, 5)])
+def test_up_to_four_pictures_stand_in_a_row(count, rows):
+    picture = opened(show_images({f"picture {n}": gray(40, 40) for n in range(count)}))
+    columns = min(4, count)
+    wanted = rows * (WIDTH / columns + 0.22 * 90)  # square pictures and a line of title each
+    assert picture.size == (WIDTH, pytest.approx(wanted, abs=2))
+
+
+def test_columns_and_width_can_be_chosen():
+    images = {str(n): gray(40, 40) for n in range(6)}
+    one, six = (opened(show_images(images, columns=c, width=6)) for c in (1, 6))
+    assert one.width == six.width == 540 and one.height > 20 * six.height
+
+
+def test_all_pictures_of_a_grid_are_drawn():
+    images = {str(n): gray(40, 40, value) for n, value in enumerate((0.0, 0.25, 0.5))}
+    seen = np.asarray(opened(show_images(images)).convert("L"))
+    for value in (0, 64, 128):
+        assert (abs(seen.astype(int) - value) < 6).mean() > 0.2  # each fills nearly a third
+
+
+def test_titles_of_two_lines_get_room():
+    one, two = (opened(show_images({title: gray(40, 40)}, width=3)) for title in ("a", "a\nb"))
+    assert two.height - one.height == pytest.approx(0.22 * 90, abs=2)
+
+
+def test_a_title_longer_than_its_picture_leaves_the_pictures_their_size():
+    long = "a title that is far longer than the picture under it is wide, as a student may well write one"
+    plain, wordy = (opened(show_images({a: gray(40, 40), "b": gray(40, 40)}, width=4)) for a in ("a", long))
+    assert plain.width == wordy.width
+    areas = [(abs(np.asarray(p.convert("L")).astype(int) - 128) < 6).mean() for p in (plain, wordy)]
+    assert areas[1] > 0.8 * areas[0]
+
+
+def test_no_pictures_is_an_error_that_says_so():
+    with pytest.raises(ParameterError, match="there are no pictures"):
+        show_images({})
+
+
+def test_losses_come_as_png_with_alternative_text():
+    image = plot_losses({"lbfgs": steps(20), "adam": steps(30, 5.0)})
+    assert image.data[:8] == b"\x89PNG\r\n\x1a\n" and image.format == "png"
+    assert image.alt == "loss against steps: lbfgs, adam"
+    assert opened(image).size == (585, 288)
+
+
+def test_terms_add_lines():
+    plain, detailed = (plot_losses({"run": steps(20)}, terms=terms) for terms in (False, True))
+    inked = [(np.asarray(opened(p).convert("L")) < 200).sum() for p in (plain, detailed)]
+    assert inked[1] > 1.3 * inked[0]
+
+
+def test_one_step_can_be_plotted():
+    assert opened(plot_losses({"short": steps(1)}, terms=True)).size == (585, 288)
+
+
+@pytest.mark.parametrize(("format", "magic"), [("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff")])
+def test_a_figure_becomes_a_small_still_image(format, magic):
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([0, 1])
+    image = figure_image(figure, format, alt="a line that rises", dpi=100)
+    assert image.data.startswith(magic) and image.alt == "a line that rises"
+    assert opened(image).size == (200, 100)
+
+
+def test_drawing_leaves_pyplot_alone():
+    """Figures are made without pyplot, which is not safe in threads and keeps every figure alive."""
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    show_images({"a": gray()})
+    plot_losses({"a": steps(3)})
+    assert plt.get_fignums() == before
