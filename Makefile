@@ -1,0 +1,52 @@
+# `make run` and `make test` are all that a newcomer needs; each target makes .venv itself on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help run test soak lab lint bench notebooks html clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+$(READY): pyproject.toml
+	@echo "installing the course into .venv (once; most of it is torch)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[lab,test]"
+	@touch $@
+
+run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in half a minute
+	@$(BIN)/nst-lesson run 04
+	@echo "now \`make lab\` opens the course in JupyterLab"
+
+test: $(READY)  ## the tests that a change must pass (minutes)
+	@$(BIN)/python -m pytest -q
+	@echo "all tests pass; \`make soak\` runs the long ones"
+
+soak: $(READY)  ## the long tests, with every lesson at its defaults
+	@$(BIN)/python -m pytest -q -m soak
+	@echo "all long tests pass"
+
+lab: $(READY)  ## open the course in JupyterLab
+	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	@echo "the lessons, with what you changed, are in notebooks/"
+
+lint: $(READY)  ## check the style of the code
+	@$(BIN)/ruff check --quiet .
+	@echo "no complaints from ruff"
+
+bench: $(READY)  ## speed and memory on this machine (keep it idle meanwhile)
+	@$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-autosave
+	@echo "results in .benchmarks/"
+
+notebooks: $(READY)  ## execute the lessons at their defaults and store their outputs
+	@$(BIN)/nst-lesson notebooks
+	@echo "the lessons in notebooks/ have new outputs: look at them before you commit"
+
+html: $(READY)  ## the lessons, as they are stored, as HTML pages
+	@$(BIN)/nst-lesson html -o site
+
+clean:  ## remove .venv and what was made from the sources; runs/ stays
+	@rm -rf .venv build dist site .benchmarks .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@echo "removed .venv and all that was built; your results in runs/ are still there"

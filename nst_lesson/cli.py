@@ -1,0 +1,157 @@
+"""The command `nst-lesson`: run a lesson with other parameters, check the machine, fetch weights and paintings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+
+from .errors import LessonError
+
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if not arguments.command:
+        parser.print_help()
+        return 0
+    try:
+        return arguments.function(arguments)
+    except LessonError as error:
+        print(f"nst-lesson: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nst-lesson: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nst-lesson", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"nst-lesson {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_run(commands)
+    _add(commands, doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
+    fetch_command = _add(commands, fetch, "download weights or a painting ahead of class")
+    fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, or the name of a painting")
+    for function, text in ((notebooks, "execute lessons in place"), (html, "write lessons as HTML pages")):
+        command = _add(commands, function, text)
+        command.add_argument("lessons", nargs="*", metavar="LESSON", help="number, name or file; all if none is given")
+    command.add_argument("-o", "--out-dir", default="site", metavar="DIR", help="where to write (default: site)")
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    """The command `run` and its options."""
+    command = _add(commands, run, "execute a lesson, with parameters of your own")
+    command.add_argument("lesson", metavar="LESSON", help="number, name or file, such as 04")
+    command.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="may be repeated"
+    )
+    command.add_argument("-f", "--file", metavar="FILE", help="a YAML file of parameters; -p goes before it")
+    command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
+
+
+def _add(commands: argparse._SubParsersAction, function, text: str) -> argparse.ArgumentParser:
+    """A command that calls a function of its own name."""
+    command = commands.add_parser(function.__name__, help=text, description=text, allow_abbrev=False)
+    command.set_defaults(function=function)
+    return command
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Execute a lesson and say what it left and where."""
+    course = _course()
+    values = course.read_parameters(arguments.file) if arguments.file else {}
+    values |= dict(arguments.parameter)
+    try:
+        folder = course.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir)
+    except course.RunFailed as error:
+        print(f"nst-lesson: {error}", file=sys.stderr)
+        return 1
+    print(f"results in {_short(folder)}:")
+    for path in sorted(folder.iterdir()):
+        print(f"  {path.name}")
+    return 0
+
+
+def notebooks(arguments: argparse.Namespace) -> int:
+    """Execute lessons at their defaults and store their outputs in place; the first that fails ends it."""
+    course = _course()
+    for path in _chosen(course, arguments.lessons):
+        try:
+            course.execute_in_place(path)
+        except course.RunFailed as error:
+            print(f"nst-lesson: {path.stem}: {error}", file=sys.stderr)
+            return 1
+        print(f"stored {_short(path)} ({path.stat().st_size // 1024} KB)")
+    return 0
+
+
+def html(arguments: argparse.Namespace) -> int:
+    """Write lessons, as they are stored, as HTML pages."""
+    course = _course()
+    folder = Path(arguments.out_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LessonError(f"cannot make the folder {folder}: {error.strerror}; choose another with -o") from None
+    for path in _chosen(course, arguments.lessons):
+        course.write_page(path, folder / f"{path.stem}.html")
+    print(f"pages in {_short(folder)}")
+    return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Download weights or a painting into the cache, where the lessons find them without internet."""
+    from . import backbones, images
+
+    if arguments.name in images.download_names():
+        images.load_image(arguments.name)
+        print(f"{arguments.name} is in the cache")
+    else:
+        print(f"{arguments.name} is at {backbones.fetch_weights(arguments.name)}")
+    return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Check the machine; status 1 where something that the course needs is missing."""
+    from .doctor import report
+
+    return 0 if report() else 1
+
+
+def _course() -> ModuleType:
+    """The module that runs lessons. Raises LessonError where the extra `lab`, which it needs, is not installed."""
+    try:
+        from . import course
+    except ModuleNotFoundError as error:
+        raise LessonError(f'{error.name} is not installed; do: pip install "nst-lesson[lab]"') from None
+    return course
+
+
+def _chosen(course: ModuleType, names: Sequence[str]) -> list[Path]:
+    """The files of the lessons named, or of all."""
+    return [course.find_lesson(name) for name in names] or list(course.lessons().values())
+
+
+def _short(path: Path) -> str:
+    """The path as one would type it from the current folder."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _version() -> str:
+    """The installed version."""
+    try:
+        return version("nst-lesson")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The command line as a person meets it: exit statuses, one line for bad input, never a traceback."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+
+import pytest
+from tiny import write_lesson
+
+from nst_lesson import backbones, cli, doctor, images
+from nst_lesson.errors import WeightsError
+
+Result = namedtuple("Result", "status out err")
+
+
+@pytest.fixture
+def nst_lesson(capfd, monkeypatch, tmp_path):
+    """Runs the command in an empty folder; gives its exit status and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # argparse ends by itself
+            status = stop.code
+        return Result(status, *capfd.readouterr())
+
+    return call
+
+
+def assert_bad_input(result, *parts):
+    """Status 2, and one line on stderr with the given parts."""
+    assert result.status == 2
+    assert result.out == ""
+    (line,) = result.err.splitlines()
+    for part in parts:
+        assert part in line
+
+
+def test_alone_it_prints_help(nst_lesson):
+    result = nst_lesson()
+    assert result.status == 0
+    assert all(command in result.out for command in ("run", "doctor", "fetch", "notebooks", "html"))
+
+
+def test_version(nst_lesson):
+    result = nst_lesson("--version")
+    assert (result.status, result.out.split()[0]) == (0, "nst-lesson")
+
+
+def test_bad_input_to_run_is_one_line_and_leaves_nothing(nst_lesson, tmp_path):
+    lesson = write_lesson(tmp_path / "tiny.ipynb")
+    assert_bad_input(nst_lesson("run", lesson, "-p", "step", "3"), "did you mean 'steps'?", "learning_rate")
+    assert_bad_input(nst_lesson("run", lesson, "-p", "steps", "3.5"), "steps", "a whole number", "'3.5'")
+    assert_bad_input(nst_lesson("run", lesson, "-f", "none.yaml"), "none.yaml", "No such file")
+    assert_bad_input(nst_lesson("run", "99"), "no lesson '99'")
+    assert_bad_input(nst_lesson("run", "none.ipynb"), "no lesson 'none.ipynb'")
+    (tmp_path / "broken.ipynb").write_text("{")
+    assert_bad_input(nst_lesson("run", "broken.ipynb"), "broken.ipynb cannot be read as a notebook")
+    assert_bad_input(nst_lesson("run", lesson, "-o", lesson), "cannot make the folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.ipynb", "tiny.ipynb"]
+
+
+def test_a_run_says_where_its_results_are_and_p_goes_before_f(nst_lesson, tmp_path):
+    write_lesson(tmp_path / "tiny.ipynb", "open(out_dir + f'/{steps}-{live}', 'w').close()")
+    (tmp_path / "recipe.yaml").write_text("steps: 3\nlive: yes\n")
+    result = nst_lesson("run", "tiny.ipynb", "-f", "recipe.yaml", "-p", "steps", "4", "-o", "out")
+    assert result.status == 0
+    assert result.out.splitlines() == ["results in out:", "  4-True", "  tiny.html", "  tiny.ipynb"]
+    assert "A tiny lesson: 100%" in result.err
+
+
+def test_bad_input_that_the_lesson_finds_is_one_line_too(nst_lesson, tmp_path):
+    code = "from nst_lesson.errors import ImageError\nraise ImageError(f'no {style}')"
+    lesson = write_lesson(tmp_path / "tiny.ipynb", code)
+    result = nst_lesson("run", lesson, "-p", "style", "my.jpg", "-o", "out")
+    assert result.status == 2
+    assert result.err.splitlines()[-1] == "nst-lesson: no my.jpg"
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failing_cell_keeps_the_notebook_and_says_where(nst_lesson, tmp_path):
+    lesson = write_lesson(tmp_path / "tiny.ipynb", "print('before')", "x = 1\nx / 0")
+    result = nst_lesson("run", lesson, "-o", "out")
+    assert result.status == 1
+    assert "ZeroDivisionError: division by zero" in result.err
+    assert "`x = 1`" in result.err
+    assert "Traceback" not in result.err
+    assert str(tmp_path / "out" / "tiny.ipynb") in result.err
+    assert "before" in (tmp_path / "out" / "tiny.ipynb").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+def test_an_interrupt_ends_quietly_with_130(tmp_path):
+    lesson = write_lesson(tmp_path / "tiny.ipynb", "open('started', 'w').close()\nimport time\ntime.sleep(120)")
+    command = [sys.executable, "-m", "nst_lesson.cli", "run", lesson, "-o", "out"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not (tmp_path / "started").exists():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "nst-lesson: interrupted"
+    assert "Traceback" not in err
+
+
+def test_without_the_extra_lab_it_says_what_to_install(nst_lesson, monkeypatch):
+    monkeypatch.delitem(sys.modules, "nst_lesson.course", raising=False)
+    monkeypatch.delattr("nst_lesson.course", raising=False)
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    assert_bad_input(nst_lesson("run", "04"), "papermill is not installed", 'pip install "nst-lesson[lab]"')
+
+
+def test_notebooks_stores_what_it_executes_and_ends_at_a_failure(nst_lesson, tmp_path):
+    good = write_lesson(tmp_path / "good.ipynb", "print('it ran')")
+    bad = write_lesson(tmp_path / "bad.ipynb", "1 / 0")
+    result = nst_lesson("notebooks", good, bad)
+    assert result.status == 1
+    assert result.out.startswith("stored good.ipynb")
+    assert "bad: cell [2] failed" in result.err
+    assert '"it ran\\n"' in good.read_text()
+
+
+def test_html_writes_a_page_for_each_lesson(nst_lesson, tmp_path):
+    lesson = write_lesson(tmp_path / "tiny.ipynb", "x = 1")
+    assert nst_lesson("html", lesson, "-o", "site").status == 0
+    assert "<title>A tiny lesson</title>" in (tmp_path / "site" / "tiny.html").read_text()
+    assert_bad_input(nst_lesson("html", lesson, "-o", lesson), "cannot make the folder")
+
+
+def test_fetch_asks_for_a_painting_or_for_weights(nst_lesson, monkeypatch, tmp_path):
+    painting, asked = images.download_names()[0], []
+    monkeypatch.setattr(images, "load_image", asked.append)
+    monkeypatch.setattr(backbones, "fetch_weights", lambda name: asked.append(name) or tmp_path / "w.safetensors")
+    assert nst_lesson("fetch", painting).status == 0
+    assert str(tmp_path / "w.safetensors") in nst_lesson("fetch", "vgg19").out
+    assert asked == [painting, "vgg19"]
+
+
+def test_fetch_that_fails_is_one_line(nst_lesson, monkeypatch):
+    def offline(name):
+        raise WeightsError(f"{name}: offline")
+
+    monkeypatch.setattr(backbones, "fetch_weights", offline)
+    assert_bad_input(nst_lesson("fetch", "vgg19"), "vgg19: offline")
+
+
+def test_doctor_finds_what_is_needed_here(nst_lesson):
+    result = nst_lesson("doctor")
+    assert "[FAIL]" not in result.out
+    assert result.status == 0
+    for word in "Python torch torchvision cores memory disk weights paintings ipywidgets kernel".split():
+        assert any(word in line for line in result.out.splitlines() if line.startswith("["))
+
+
+def test_doctor_goes_on_after_a_failure_and_gives_remedies(nst_lesson, monkeypatch):
+    def broken():
+        raise RuntimeError("two\nlines")
+        yield
+
+    def missing():
+        yield doctor.Finding(None, "not needed", "get it")
+        yield doctor.Finding(False, "needed", "install it")
+
+    monkeypatch.setattr(doctor, "CHECKS", (broken, missing, doctor._python))
+    result = nst_lesson("doctor")
+    assert result.status == 1
+    lines = result.out.splitlines()
+    assert lines[0] == "[FAIL] broken: RuntimeError: two lines"
+    assert lines[2:6] == ["[ -- ] not needed", "       -> get it", "[FAIL] needed", "       -> install it"]
+    assert lines[6].startswith("[ OK ] Python")

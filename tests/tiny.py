@@ -1,0 +1,25 @@
+"""Lessons of a few lines, for tests of what runs lessons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+PARAMETERS = """\
+style: str = "nocturne"  # a name or a file
+steps: int = 200  # evaluations of the objective
+learning_rate: float | None = None  # None: the optimizer's own
+style_layers: list[str] = ["relu1_1"]  # layers whose Gram matrices count
+live: bool = False  # show the preview
+out_dir: str = ""  # where results go"""
+
+
+def write_lesson(path: Path, *code: str, parameters: str = PARAMETERS, title: str = "# A tiny lesson") -> Path:
+    """Write a lesson with a title, its parameters and the given code cells; returns its path."""
+    cells = [new_markdown_cell(title), new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    cells += [new_code_cell(source) for source in code]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
