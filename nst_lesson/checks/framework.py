@@ -14,7 +14,7 @@ class Wrong(Exception):
 
 
 def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
-    """Turn `check`, which raises Wrong for a wrong answer, into what a notebook calls: it prints one line, never raises.
+    """Turn `check`, which raises Wrong for a wrong answer, into what a notebook calls: it prints a line, never raises.
 
     A stub that still raises NotImplementedError or returns None is "not attempted yet", so that an untouched notebook
     runs to its end.
@@ -30,7 +30,8 @@ def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
         except Wrong as wrong:
             print(f"{name}: not yet - {wrong}")
         except Exception as error:  # the student's own error is the message, not a traceback through our code
-            print(f"{name}: not yet - it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            reason = str(error).partition("\n")[0]
+            print(f"{name}: not yet - it raised {type(error).__name__}: {reason}")
         else:
             print(f"{name}: correct")
 
@@ -63,7 +64,7 @@ def expect_tensor(result: object, shape: tuple[int, ...]) -> Tensor:
 
 
 def close(result: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> bool:
-    """Whether two tensors agree to `tolerance` of the largest wanted value (float32 sums differ in their last digits)."""
+    """Whether two tensors agree to `tolerance` of the largest wanted value (float32 sums differ in the last digits)."""
     result, wanted = result.double(), wanted.double()  # neither is rounded to the other's type
     return bool((result - wanted).abs().max() <= tolerance * wanted.abs().max().clamp_min(1e-12))
 
@@ -71,7 +72,7 @@ def close(result: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> bool:
 def expect_gradient(result: Tensor, source: Tensor) -> None:
     """Wrong unless `result` still hangs on `source` in autograd's graph."""
     if not result.requires_grad:
-        raise Wrong("it detaches the graph: no gradient reaches the picture (no .detach(), .item(), .numpy() or no_grad)")
+        raise Wrong("it detaches the graph: no gradient reaches the picture (no .detach(), .item(), .numpy(), no_grad)")
     (gradient,) = torch.autograd.grad(result.sum(), source, allow_unused=True)
     if gradient is None:
         raise Wrong("no gradient reaches its input, although the result needs one")
