@@ -1,0 +1,146 @@
+"""The two lists of dependencies agree, nothing that is imported is missing from them, and a wheel is a whole course."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from hatchling.build import build_wheel
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MODULES = sorted((ROOT / "nst_lesson").rglob("*.py"))
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # where a module is named otherwise
+FLOORS = [  # nothing imports from a later row
+    {"errors", "paths", "images"},
+    {"weights", "backbones", "losses", "transformer"},
+    {"gatys", "training", "adain", "control", "distill", "metrics"},
+    {"widgets", "show", "checks"},
+    {"cli", "course", "doctor"},
+]
+LAB_MODULES = {"course", "doctor"}  # loaded by the command line alone, when asked for
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def requirements(*groups):
+    lists = [
+        PROJECT["dependencies"] if group == "core" else PROJECT["optional-dependencies"][group] for group in groups
+    ]
+    return [Requirement(text) for texts in lists for text in texts]
+
+
+def imported(path):
+    """The modules that a file imports, ours as `.name`, whatever level the import stands at."""
+    here = path.relative_to(ROOT / "nst_lesson").parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.ImportFrom) and node.level == len(here):  # relative to the package itself
+            found |= {f".{node.module.split('.')[0]}"} if node.module else {f".{alias.name}" for alias in node.names}
+    return found
+
+
+@each_module
+def test_what_is_imported_is_required(path):
+    groups = ("core", "lab") if path.stem in LAB_MODULES else ("core",)
+    listed = {canonicalize_name(requirement.name) for requirement in requirements(*groups)}
+    others = {name for name in imported(path) if not name.startswith(".")} - sys.stdlib_module_names - {"nst_lesson"}
+    assert {canonicalize_name(DISTRIBUTIONS.get(name, name)) for name in others} <= listed
+
+
+def test_what_is_required_is_imported():
+    used = {canonicalize_name(DISTRIBUTIONS.get(name, name)) for path in MODULES for name in imported(path)}
+    assert {canonicalize_name(requirement.name) for requirement in requirements("core")} <= used
+
+
+@each_module
+def test_nothing_imports_upwards(path):
+    name = path.relative_to(ROOT / "nst_lesson").parts[0].removesuffix(".py")
+    if name == "__init__":
+        return  # it hands on the names of floors 0 to 3
+    (floor,) = [number for number, names in enumerate(FLOORS) if name in names]
+    above = set().union(*FLOORS[floor + 1 :])
+    assert {module.removeprefix(".") for module in imported(path)} & above == set()
+
+
+def test_the_package_loads_nothing_of_jupyter_beyond_widgets():
+    code = "import sys, nst_lesson; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert set(loaded) & {"papermill", "nbconvert", "nbclient", "nbformat", "jupyterlab", "ipykernel", "yaml"} == set()
+
+
+def test_dependencies_have_lower_bounds_only():
+    for requirement in requirements("core", *PROJECT["optional-dependencies"]):
+        if requirement.name != PROJECT["name"]:
+            assert [bound.operator for bound in requirement.specifier] == [">="], str(requirement)
+
+
+def test_nothing_is_listed_twice():
+    names = [canonicalize_name(requirement.name) for requirement in requirements("core", "lab")]
+    assert len(names) == len(set(names))
+    extra = [canonicalize_name(requirement.name) for requirement in requirements("test")]
+    assert set(extra) & set(names) == set()
+    assert len(extra) == len(set(extra))
+
+
+def test_environment_yml_lists_python_pip_and_this_project():
+    python, pip, project = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    assert python == f"python {PROJECT['requires-python']}"
+    assert pip == "pip"
+    (line,) = project["pip"]
+    extras = re.fullmatch(r"-e \.\[(.+)\]", line)[1].split(",")
+    assert set(extras) <= set(PROJECT["optional-dependencies"])
+
+
+def test_the_makefile_installs_the_same():
+    line = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"][-1]["pip"][0]
+    assert line.replace(".[", '".[') + '"' in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The contents of a wheel of this tree, unpacked as pip would."""
+    folder, before = tmp_path_factory.mktemp("wheel"), Path.cwd()
+    os.chdir(ROOT)  # hatchling builds what is in the current folder
+    try:
+        wheel = folder / build_wheel(str(folder))
+    finally:
+        os.chdir(before)
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+def test_a_wheel_has_the_package_data_and_lessons_and_nothing_else(installed):
+    (metadata,) = installed.glob("nst_lesson-*.dist-info")
+    assert {path.name for path in installed.iterdir()} == {"nst_lesson", metadata.name}
+    tracked = subprocess.run(["git", "ls-files", "data", "notebooks"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git clone")
+    missing = [name for name in tracked.stdout.splitlines() if not (installed / "nst_lesson" / name).is_file()]
+    assert missing == []
+
+
+def test_an_installed_wheel_finds_its_own_data_and_lessons(installed, tmp_path):
+    code = (
+        "import nst_lesson as nst; from nst_lesson import course; "
+        "print(nst.data_dir(), course.find_lesson('00').parent, course.PACKAGE); "
+        "nst.load_image(nst.style_names()[0], 32); nst.load_backbone('pocket')"
+    )
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    package = installed / "nst_lesson"
+    assert result.stdout.split() == [str(package / "data"), str(package / "notebooks"), str(package)]
