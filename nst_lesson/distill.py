@@ -1,11 +1,13 @@
-"""Train the pocket network: a quarter-width VGG-19 that carries VGG-19's own metric (Hinton et al. 2015; Wang et al. 2020).
+"""Train the pocket network: a quarter-width VGG-19 with VGG-19's own metric (Hinton et al. 2015, Wang et al. 2020).
 
 The student sees photographs, paintings, noisy mixtures and, most of all, what an optimizer will show it: pictures
 that are half way from a photograph to a painting *as the student itself judges them*. Its linear heads are trained to
 give the features of the normalized VGG-19; when training ends, each head W becomes the square map (W'W)^(1/2), which
 keeps every Gram distance |W G W'| at the student's own width.
 
-    python -m nst_lesson.distill --images DIR --paintings DIR --teachers DIR --validation DIR --out pocket.safetensors
+    python -m nst_lesson.distill train --images DIR --paintings DIR --teachers DIR --student student.safetensors
+    python -m nst_lesson.distill export --images DIR --teachers DIR --student student.safetensors --validation DIR \\
+        --out data/weights/pocket.safetensors
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.stats
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -27,11 +30,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .backbones import CONVS, STYLE_LAYERS, VGG, WIDTHS
+from .paths import atomic_path
 
 TRUE_LAYERS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_4")
 ENCODER_STYLE = ("relu4_1", "relu5_1")
 ENCODER_INNER = ("relu4_2", "relu4_3", "relu4_4")
 TARGETS = TRUE_LAYERS + ENCODER_STYLE + ENCODER_INNER
+METRIC_LAYERS = (*STYLE_LAYERS, "relu4_2")  # the style layers and the default content layer
 INNER_WEIGHT = 0.3  # layers that carry no style term guide the trunk, with less say
 GRAM_WEIGHT = 1.0
 
@@ -200,30 +205,29 @@ class HalfOptimized:
 
 
 def layer_errors(head: Tensor, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Relative squared errors of W F against T, |W F - T|^2 / |T|^2, and of their Gram matrices, per sample: two (B,).
+    """Relative squared errors of W F against T, |W F - T|^2 / |T|^2, and of their Gram matrices: two scalars.
 
     With S = W'W both follow from the small products G = F F' and C = T F' without ever forming the wide W F:
     |W F - T|^2 = tr(S G) - 2 tr(W' C) + tr(T T'), and |W G W' - A|^2 = tr(S G S G) - 2 tr(W' A W G) + |A|^2.
+    Sums run over the batch before the division, so that a picture to which the teacher hardly responds has no more
+    say than others (divided one by one, such pictures made the student shrink all that it predicts).
     """
     g, cross, wanted = products(features, features), products(target, features), products(target, target)
     sg = head.T @ head @ g
-    energy = wanted.diagonal(dim1=1, dim2=2).sum(1)
-    feature = sg.diagonal(dim1=1, dim2=2).sum(1) - 2 * (head * cross).sum((1, 2)) + energy
-    gram = (sg * sg.transpose(1, 2)).sum((1, 2)) - 2 * ((head.T @ wanted @ head) * g).sum((1, 2))
-    wanted = wanted.square().sum((1, 2))
-    return feature / energy.clamp_min(1e-12), (gram + wanted) / wanted.clamp_min(1e-12)
+    energy = wanted.diagonal(dim1=1, dim2=2).sum()
+    feature = sg.diagonal(dim1=1, dim2=2).sum() - 2 * (head * cross).sum() + energy
+    gram = (sg * sg.transpose(1, 2)).sum() - 2 * ((head.T @ wanted @ head) * g).sum()
+    squares = wanted.square().sum()
+    return feature / energy, (gram + squares) / squares
 
 
 def distillation_loss(student: Student, image: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Sum of relative feature errors over all layers and of relative Gram errors over the style layers, and the former."""
+    """The feature errors of all layers plus the Gram errors of the style layers, and the feature errors by name."""
     loss, terms = torch.zeros(()), {}
     for name, features in student(image).items():
         feature, gram = layer_errors(student.heads[name], features, target[name])
-        terms[name] = feature.mean().item()
-        if name in STYLE_LAYERS:
-            loss = loss + (feature + GRAM_WEIGHT * gram).clamp(max=10).mean()
-        else:
-            loss = loss + INNER_WEIGHT * feature.mean()
+        terms[name] = feature.item()
+        loss = loss + (feature + GRAM_WEIGHT * gram if name in STYLE_LAYERS else INNER_WEIGHT * feature)
     return loss, terms
 
 
@@ -243,36 +247,43 @@ def distill(
     paintings: list[Tensor],
     *,
     minutes: float,
-    size: int = 192,
+    sizes: Sequence[int] = (128, 192),
     batch: int = 8,
-    learning_rate: float = 3e-3,
     seed: int = 0,
 ) -> Iterator[DistillStep]:
-    """Train a student for `minutes` and yield each step; the learning rate falls as a cosine of the time gone."""
+    """Train a student for `minutes` and yield each step.
+
+    The time is shared equally among crops of `sizes` pixels, small ones first; the learning rate falls as a cosine of
+    the time gone. Convolutions are trained by Muon (Jordan et al. 2024; half the steps of AdamW here), heads and
+    biases by AdamW.
+    """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    crops = Crops(photos, size, generator)
-    art = Crops(paintings, size, generator)
+    crops, art = Crops(photos, sizes[0], generator), Crops(paintings, sizes[0], generator)
     teacher.calibrate(crops.batch(64))
-    student = Student(teacher(crops.batch(1))).to(memory_format=torch.channels_last)
+    student = Student(teacher(crops.batch(1)))
     average = copy.deepcopy(student)
-    pool = HalfOptimized(crops, art, count=max(1, batch // 4))
-    optimizer = torch.optim.AdamW(student.parameters(), lr=learning_rate, weight_decay=1e-4)
+    pool = HalfOptimized(crops, art, count=batch // 4)
+    convs = [m.weight for m in student.trunk.body if isinstance(m, nn.Conv2d)]
+    others = [p for p in student.parameters() if not any(p is w for w in convs)]
+    optimizers = {Muon(convs): 0.02, torch.optim.AdamW(others): 1e-2}
     start, index = time.monotonic(), 0
     while (gone := (time.monotonic() - start) / 60 / minutes) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1, (index + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * gone))
+        size = sizes[int(gone * len(sizes))]
+        if size != crops.size:
+            crops, art = Crops(photos, size, generator), Crops(paintings, size, generator)
+            pool = HalfOptimized(crops, art, count=batch // 4)
         images = [crops.batch(batch // 2 - 1), art.batch(batch // 8), crops.spoiled(batch // 8)]
-        if gone > 0.1:  # before that the student's own judgement is no guide
-            images.append(pool.step(student))
-        else:
-            images.append(crops.spoiled(batch // 4))
+        # Early on the student's own judgment is no guide to what an optimizer will show it.
+        images.append(pool.step(student) if gone > 0.5 else crops.batch(batch // 4))
         x = torch.cat(images).contiguous(memory_format=torch.channels_last)
         loss, terms = distillation_loss(student, x, teacher(x))
-        optimizer.zero_grad()
+        student.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        optimizer.step()
+        for optimizer, rate in optimizers.items():
+            optimizer.param_groups[0]["lr"] = rate * min(1, (index + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * gone))
+            optimizer.step()
         index += 1
         decay = min(0.999, index / (index + 10))
         with torch.no_grad():
@@ -281,26 +292,102 @@ def distill(
         yield DistillStep(index, loss.item(), terms, average)
 
 
-def save_student(student: Student, path: Path, record: dict) -> None:
-    """Write trunk and heads as safetensors, with `record` in the file's metadata; whole or not at all."""
-    state = {k: v.detach().contiguous().clone() for k, v in student.state_dict().items()}
-    part = path.with_suffix(".part")
-    save_file(state, part, metadata={k: str(v) for k, v in record.items()})
-    part.replace(path)
+class Muon(torch.optim.Optimizer):
+    """Momentum whose matrices are orthogonalized before each step (Jordan et al. 2024), for convolution weights.
+
+    Five Newton-Schulz iterations with Jordan's coefficients bring all singular values near one. torch.optim.Muon does
+    the same in bfloat16 for matrices alone; on a CPU its products take ten times as long as these in float32.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter by its orthogonalized Nesterov momentum."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                buffer.lerp_(p.grad, 1 - group["momentum"])
+                x = torch.lerp(p.grad, buffer, group["momentum"]).flatten(1)
+                x = x / (x.norm() + 1e-7)
+                for _ in range(5):
+                    xx = x @ x.T
+                    x = 3.4445 * x + (-4.7750 * xx + 2.0315 * xx @ xx) @ x
+                p.add_(x.view_as(p), alpha=-group["lr"])
+
+
+def pocket_network(student: Student) -> VGG:
+    """The network that ships: the trunk, and for each head W the symmetric square root of W'W as its metric map.
+
+    |W D W'| = |M D M'| for M = (W'W)^(1/2) and every D, so Gram distances stay the same at a fraction of the width.
+    """
+    network = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect", metric_layers=METRIC_LAYERS)
+    network.body.load_state_dict(student.trunk.body.state_dict())
+    for name in METRIC_LAYERS:
+        head = student.heads[name].detach().double()
+        values, vectors = torch.linalg.eigh(head.T @ head)
+        root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+        network.metric[name].weight.data = root.float()[:, :, None, None]
+    return network.requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def evaluate(student: Student, teacher: Teacher, images: Sequence[Tensor]) -> dict[str, dict[str, float]]:
+    """How near the student comes on `images` (3, H, W), by layer: relative feature error, and how Gram distances agree.
+
+    `rank` is Spearman's correlation between the pocket network's Gram distances and the teacher's over all pairs of
+    images, `ratio` the median of their quotients (1 is perfect).
+    """
+    network, errors = pocket_network(student), {name: [] for name in TARGETS}
+    grams: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in STYLE_LAYERS}
+    for image in images:
+        target, features = teacher(image[None]), student.trunk(image[None], TARGETS)
+        for name in TARGETS:
+            errors[name].append(layer_errors(student.heads[name], features[name], target[name])[0].item())
+        for name, mine in network(image[None], STYLE_LAYERS).items():
+            for kept, f in zip(grams[name], (mine, target[name]), strict=True):
+                kept.append(products(f, f).flatten())
+    table = {name: {"error": float(np.mean(values))} for name, values in errors.items()}
+    for name, (mine, wanted) in grams.items():
+        near, true = (F.pdist(torch.stack(g)).square().numpy() for g in (mine, wanted))
+        table[name] |= {
+            "rank": float(scipy.stats.spearmanr(near, true).statistic),
+            "ratio": float(np.median(near / true)),
+        }
+    return table
+
+
+def save_state(network: nn.Module, path: Path, record: dict) -> None:
+    """Write a network's weights as safetensors, with `record` in the file's metadata; whole or not at all."""
+    state = {k: v.detach().contiguous().clone() for k, v in network.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={k: str(v) for k, v in record.items()})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, and every few minutes write the averaged student."""
+    """`train` writes the averaged student every few minutes; `export` makes the pocket network of it and its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("images", "paintings", "teachers", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--size", type=int, default=176)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train, export = (commands.add_parser(name) for name in ("train", "export"))
+    for command in (train, export):
+        command.add_argument("--images", type=Path, required=True, help="training photographs")
+        command.add_argument("--teachers", type=Path, required=True, help="the two files of teachers' weights")
+        command.add_argument("--student", type=Path, required=True, help="the student with its heads")
+    train.add_argument("--paintings", type=Path, required=True)
+    train.add_argument("--minutes", type=float, default=90)
+    train.add_argument("--sizes", type=int, nargs="+", default=[128, 192], help="crops in pixels, in order")
+    train.add_argument("--batch", type=int, default=8)
+    train.add_argument("--seed", type=int, default=0)
+    export.add_argument("--validation", type=Path, required=True)
+    export.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
+    _train(args) if args.command == "train" else _export(args)
+
+
+def _train(args: argparse.Namespace) -> None:
     photos, paintings = read_images(args.images, 256), read_images(args.paintings, 256)
-    options = {"minutes": args.minutes, "size": args.size, "batch": args.batch, "seed": args.seed}
+    options = {k: getattr(args, k) for k in ("minutes", "sizes", "batch", "seed")}
     start, saved, recent = time.monotonic(), 0.0, []
     for step in distill(Teacher(args.teachers), photos, paintings, **options):
         recent.append(step.terms)
@@ -308,9 +395,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         if now - saved > 120:
             mean = {k: round(float(np.mean([t[k] for t in recent])), 4) for k in STYLE_LAYERS}
             print(json.dumps({"step": step.index, "minutes": round(now / 60, 1), **mean}), flush=True)
-            save_student(step.student, args.out, options | {"steps": step.index})
+            save_state(step.student, args.student, options | {"steps": step.index})
             saved, recent = now, []
-    save_student(step.student, args.out, options | {"steps": step.index})
+    save_state(step.student, args.student, options | {"steps": step.index})
+
+
+def _export(args: argparse.Namespace) -> None:
+    photos, teacher = read_images(args.images, 256), Teacher(args.teachers)
+    teacher.calibrate(Crops(photos, 128, torch.Generator().manual_seed(0)).batch(64))
+    images = [crop(image, 256) for image in read_images(args.validation, 256)]
+    student = Student(teacher(images[0][None]))
+    student.load_state_dict(load_file(args.student))
+    for name, row in evaluate(student, teacher, images).items():
+        print(name, "  ".join(f"{k} {v:.3f}" for k, v in row.items()))
+    save_state(pocket_network(student), args.out, {"from": "VGG-19 and its 16x encoder; see data/README.md"})
+
+
+def crop(image: Tensor, size: int) -> Tensor:
+    """The middle `size` x `size` pixels of a uint8 image (3, H, W), as float32 in [0, 1]."""
+    top, left = ((n - size) // 2 for n in image.shape[1:])
+    return image[:, top : top + size, left : left + size].float() / 255
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""Checks for the exercises of 04_gatys_style_transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+
+
+@exercise
+def total_variation_l1(answer: Callable[[Tensor], Tensor]) -> None:
+    """The sum of |differences| of neighboring pixels of an image (1, 3, H, W), down plus across."""
+    image = torch.rand(1, 3, 7, 11, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    pixels = image.detach().double()
+    down, across, channels = (pixels.diff(dim=dim) for dim in (2, 3, 1))
+    wanted = down.abs().sum() + across.abs().sum()
+    result = expect_tensor(call(answer, image), ())
+    if not close(result, wanted):
+        named = {
+            "it takes differences down the picture only: add those across": down.abs().sum(),
+            "it takes differences across the picture only: add those down": across.abs().sum(),
+            "it squares the differences: take their absolute value": down.square().sum() + across.square().sum(),
+            "it takes means: this variant is a sum": down.abs().mean() + across.abs().mean(),
+            "its differences keep their sign, so they cancel: take the absolute value": down.sum() + across.sum(),
+            "it compares color channels (dimension 1): compare rows and columns (2 and 3)": channels.abs().sum(),
+        }
+        raise Wrong(diagnose(result, named, wanted))
+    expect_gradient(result, image)
+
+
+@exercise
+def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """1/(4 N^2 M^2) sum (F F' - A A')^2 of features and target features, both (1, N, H, W)."""
+    generator = torch.Generator().manual_seed(2)
+    features = torch.rand(1, 5, 6, 9, generator=generator, requires_grad=True)
+    target = torch.rand(1, 5, 6, 9, generator=generator)
+    f, a = (x.detach().double().flatten(2)[0] for x in (features, target))
+    (n, m), squares = f.shape, (f @ f.T - a @ a.T).square().sum()
+    wanted = squares / (4 * n**2 * m**2)
+    result = expect_tensor(call(answer, features, target), ())
+    if not close(result, wanted):
+        named = {
+            "it leaves out the factor 1/4": 4 * wanted,
+            "it leaves out N^2, the square of the number of channels": wanted * n**2,
+            "it leaves out M^2, the square of the number of positions": wanted * m**2,
+            "it divides by nothing: put 1/(4 N^2 M^2) in front": squares,
+            "it divides by H only: M is H times W": squares / (4 * n**2 * 6**2),
+            "it takes the mean instead of the sum, so it divides by N^2 twice": wanted / n**2,
+            "it divides by N and M, not by their squares": squares / (4 * n * m),
+            "it compares the features themselves: compare their Gram matrices": (f - a).square().sum()
+            / (4 * n**2 * m**2),
+        }
+        raise Wrong(diagnose(result, named, wanted))
+    expect_gradient(result, features)
+
+
+@exercise
+def weighted_style(answer: Callable[[dict, dict, dict], Tensor]) -> None:
+    """sum_l w_l |G_l - A_l|^2 / |A_l|^2 over the layers named in the weights; G, A are {layer: (1, C, C)}."""
+    generator = torch.Generator().manual_seed(3)
+    sizes = {"relu1_1": 3, "relu2_1": 4, "relu3_1": 6}
+    grams = {k: torch.rand(1, c, c, generator=generator, requires_grad=True) for k, c in sizes.items()}
+    targets = {k: torch.rand(1, c, c, generator=generator) for k, c in sizes.items()}
+    weights = {"relu1_1": 0.5, "relu3_1": 2.0}  # relu2_1 has no weight: it must not count
+    g, a = ({k: v.detach().double() for k, v in d.items()} for d in (grams, targets))
+    errors = {k: (g[k] - a[k]).square().sum() / a[k].square().sum() for k in sizes}
+    wanted = sum(w * errors[k] for k, w in weights.items())
+    result = answer(grams, targets, weights)
+    result = expect_tensor(call(lambda: result), ())
+    if not close(result, wanted):
+        named = {
+            "it ignores the weights": errors["relu1_1"] + errors["relu3_1"],
+            "it also counts layers that have no weight": wanted + errors["relu2_1"],
+            "it does not divide by |A|^2, the target's own energy": sum(
+                w * (g[k] - a[k]).square().sum() for k, w in weights.items()
+            ),
+            "it divides by the energy of G: divide by that of the target A": sum(
+                w * (g[k] - a[k]).square().sum() / g[k].square().sum() for k, w in weights.items()
+            ),
+            "it divides by the sum of the weights: leave the weights as they are given": wanted / sum(weights.values()),
+            "it divides by the number of layers: this variant is a sum": wanted / len(weights),
+            "it squares the weights": sum(w**2 * errors[k] for k, w in weights.items()),
+        }
+        raise Wrong(diagnose(result, named, wanted))
+    expect_gradient(result, grams["relu1_1"])
+
+
+@exercise
+def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
+    """Projected Adam: `steps` steps on objective(image) -> scalar from `start` (1, 3, H, W), whose shape it returns."""
+    start = torch.rand(1, 3, 5, 8, generator=torch.Generator().manual_seed(4))
+    goal = torch.linspace(-0.5, 1.5, start.numel()).view_as(start)  # partly outside [0, 1]: the clamp must act
+    calls = []
+
+    def objective(image: Tensor) -> Tensor:
+        calls.append(image.detach().clone())
+        return (image - goal).square().sum()
+
+    result = expect_tensor(call(answer, start, objective, 12, 0.1), tuple(start.shape))
+    if result.requires_grad:
+        raise Wrong("the picture that it returns still requires a gradient: return image.detach()")
+    if len(calls) != 12:
+        raise Wrong(f"it evaluates the objective {len(calls)} times for 12 steps: once per step is enough")
+    if not torch.equal(calls[0], start):
+        raise Wrong("it does not start from the picture it was given")
+    if result.min() < 0 or result.max() > 1:
+        raise Wrong("the picture leaves [0, 1]: clamp it after every step")
+    named = {
+        "it clamps only once, at the end: clamp after every step": _projected_adam(start, objective, every=False),
+        "it never clears the gradient: call optimizer.zero_grad() in every step": _projected_adam(
+            start, objective, clear=False
+        ),
+        "it climbs: the loss must fall": _projected_adam(start, lambda x: -objective(x)),
+        "it ignores the learning rate that it was given": _projected_adam(start, objective, rate=1e-3),
+        "it is gradient descent without Adam": _descent(start, objective),
+    }
+    if not close(result, _projected_adam(start, objective)):
+        otherwise = "the picture is not the one that Adam with its default betas gives"
+        raise Wrong(next((name for name, value in named.items() if close(result, value)), otherwise))
+
+
+def diagnose(result: Tensor, named: dict[str, Tensor], wanted: Tensor) -> str:
+    """The name of the known mistake that gives the scalar `result`, or else the two numbers."""
+    otherwise = f"it gives {result.item():.4g} where {wanted.item():.4g} is right"
+    return next((name for name, value in named.items() if close(result.detach(), value)), otherwise)
+
+
+def _projected_adam(
+    start: Tensor, objective: Callable, steps: int = 12, rate: float = 0.1, every: bool = True, clear: bool = True
+) -> Tensor:
+    image = start.clone().requires_grad_()
+    adam = torch.optim.Adam([image], lr=rate)
+    for _ in range(steps):
+        if clear:
+            adam.zero_grad()
+        objective(image).backward()
+        adam.step()
+        if every:
+            image.data.clamp_(0, 1)
+    return image.detach().clamp(0, 1)
+
+
+def _descent(start: Tensor, objective: Callable, steps: int = 12, rate: float = 0.1) -> Tensor:
+    image = start.clone().requires_grad_()
+    for _ in range(steps):
+        (gradient,) = torch.autograd.grad(objective(image), image)
+        image = (image - rate * gradient).clamp(0, 1).detach().requires_grad_()
+    return image.detach()
