@@ -19,66 +19,35 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULES = sorted((ROOT / "nst_lesson").rglob("*.py"))
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # where a module is named otherwise
-FLOORS = [  # nothing imports from a later row
-    {"errors", "paths", "images"},
-    {"weights", "backbones", "losses", "transformer"},
-    {"gatys", "training", "adain", "control", "distill", "metrics"},
-    {"widgets", "show", "checks"},
-    {"cli", "course", "doctor"},
-]
 LAB_MODULES = {"course", "doctor"}  # loaded by the command line alone, when asked for
-
-each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 def requirements(*groups):
-    lists = [
-        PROJECT["dependencies"] if group == "core" else PROJECT["optional-dependencies"][group] for group in groups
-    ]
-    return [Requirement(text) for texts in lists for text in texts]
+    lists = PROJECT["optional-dependencies"] | {"core": PROJECT["dependencies"]}
+    return [Requirement(text) for group in groups for text in lists[group]]
 
 
 def imported(path):
-    """The modules that a file imports, ours as `.name`, whatever level the import stands at."""
-    here = path.relative_to(ROOT / "nst_lesson").parts
-    found = set()
+    """The distributions outside the standard library whose modules a file imports, wherever in it."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add(node.module.split(".")[0])
-        elif isinstance(node, ast.ImportFrom) and node.level == len(here):  # relative to the package itself
-            found |= {f".{node.module.split('.')[0]}"} if node.module else {f".{alias.name}" for alias in node.names}
-    return found
+            names.add(node.module.split(".")[0])
+    others = names - sys.stdlib_module_names - {"nst_lesson"}
+    return {canonicalize_name(DISTRIBUTIONS.get(name, name)) for name in others}
 
 
-@each_module
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_imported_is_required(path):
     groups = ("core", "lab") if path.stem in LAB_MODULES else ("core",)
-    listed = {canonicalize_name(requirement.name) for requirement in requirements(*groups)}
-    others = {name for name in imported(path) if not name.startswith(".")} - sys.stdlib_module_names - {"nst_lesson"}
-    assert {canonicalize_name(DISTRIBUTIONS.get(name, name)) for name in others} <= listed
+    assert imported(path) <= {canonicalize_name(requirement.name) for requirement in requirements(*groups)}
 
 
 def test_what_is_required_is_imported():
-    used = {canonicalize_name(DISTRIBUTIONS.get(name, name)) for path in MODULES for name in imported(path)}
+    used = set().union(*map(imported, MODULES))
     assert {canonicalize_name(requirement.name) for requirement in requirements("core")} <= used
-
-
-@each_module
-def test_nothing_imports_upwards(path):
-    name = path.relative_to(ROOT / "nst_lesson").parts[0].removesuffix(".py")
-    if name == "__init__":
-        return  # it hands on the names of floors 0 to 3
-    (floor,) = [number for number, names in enumerate(FLOORS) if name in names]
-    above = set().union(*FLOORS[floor + 1 :])
-    assert {module.removeprefix(".") for module in imported(path)} & above == set()
-
-
-def test_the_package_loads_nothing_of_jupyter_beyond_widgets():
-    code = "import sys, nst_lesson; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert set(loaded) & {"papermill", "nbconvert", "nbclient", "nbformat", "jupyterlab", "ipykernel", "yaml"} == set()
 
 
 def test_dependencies_have_lower_bounds_only():
