@@ -495,9 +495,7 @@ def _spray(plate: Plate, x: float, y: float, spread: float, count: int, rng: Gen
     plate.dots(centers, radii, FOAM)
 
 
-def _fringe(
-    plate: Plate, edge: Array, radius: float, lean: float, curl: float, rng: Generator, depth: int = 2
-) -> None:
+def _fringe(plate: Plate, edge: Array, radius: float, lean: float, curl: float, rng: Generator, depth: int = 2) -> None:
     """A row of claws of foam along an edge, each setting out at the angle `lean` from the edge's direction."""
     way = np.hypot(*np.diff(edge, axis=0).T).cumsum()
     claws = []
@@ -1232,7 +1230,7 @@ def _birds(scroll: Scroll, x: float, y: float, count: int) -> None:
 
 
 def _seal(scroll: Scroll, x: float, y: float, size: float) -> Array:
-    """How much vermilion (H, W) a carved seal leaves: a maze in a frame, unevenly inked."""
+    """How much vermilion (H, W) a carved seal leaves: the sign of a mountain in a frame, unevenly inked."""
     stone = np.array([[int(cell) for cell in row] for row in SEAL], np.uint8) * 255
     side, unit = int(size * scroll.shape[0]), scroll.shape[0]
     stamp = np.array(Image.fromarray(stone).resize((side, side), Image.Resampling.BILINEAR)) / 255
@@ -1241,7 +1239,7 @@ def _seal(scroll: Scroll, x: float, y: float, size: float) -> Array:
     return mark * np.clip(0.85 + 0.22 * noise(scroll.shape, 0.006, scroll.rng, 2), 0, 1)
 
 
-SEAL = "111111111 100000001 101110101 100010101 101011101 101000001 101111101 100000001 111111111".split()
+SEAL = "111111111 100000001 100010001 101010101 101010101 101010101 101111101 100000001 111111111".split()  # a mountain
 
 RANGES = [  # peaks (x, y); ink and depth of the wash; ink, number and size of the dry strokes
     ([(0, 0.34), (0.14, 0.24), (0.30, 0.31), (0.47, 0.16), (0.62, 0.28), (0.79, 0.20)],
