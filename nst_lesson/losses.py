@@ -14,10 +14,13 @@ def gram_matrix(features: Tensor) -> Tensor:
     """The Gram matrix F F' / M of features (B, C, H, W), with F the (C, M) matrix of M = H W positions: (B, C, C).
 
     Gatys et al. 2016, eq. 3, leave F F' undivided; dividing by M here lets pictures of different size be compared.
-    `style_loss` puts the factor back where a formula needs it.
+    `style_loss` puts the factor back where a formula needs it. Differentiable once, in any function of the matrix.
     """
-    flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, M, C), a view also of features with channels last
+    gram = pixels.detach().transpose(1, 2) @ pixels / pixels.shape[1]
+    # This is still the Gram matrix. By its symmetry the gradient of one factor is that of the other, transposed: the
+    # costly half of the backward pass is saved.
+    return gram + gram.transpose(1, 2) - gram.detach()
 
 
 def content_loss(features: Tensor, target: Tensor, normalization: str = "relative") -> Tensor:
@@ -29,9 +32,9 @@ def content_loss(features: Tensor, target: Tensor, normalization: str = "relativ
 
     Raises ParameterError for another `normalization`.
     """
-    squares = (features - target).square().flatten(1).sum(1)
+    squares = _energy(features - target)
     if _checked(normalization) == "relative":
-        squares = squares / _energy(target)
+        squares = squares / _nonzero(_energy(target))
     elif normalization == "gatys":
         squares = squares / 2
     else:
@@ -48,9 +51,9 @@ def style_loss(gram: Tensor, target: Tensor, normalization: str = "relative") ->
 
     Summed over the batch. Raises ParameterError for another `normalization`.
     """
-    squares = (gram - target).square().flatten(1).sum(1)
+    squares = _energy(gram - target)
     if _checked(normalization) == "relative":
-        squares = squares / _energy(target)
+        squares = squares / _nonzero(_energy(target))
     else:
         squares = squares / ((4 if normalization == "gatys" else 1) * gram.shape[1] ** 2)
     return squares.sum()
@@ -67,9 +70,13 @@ def total_variation(image: Tensor) -> Tensor:
     return sum((d.mean() for d in (down, across) if d.numel()), image.new_zeros(()))
 
 
-def _energy(target: Tensor) -> Tensor:
-    """|target|^2 for each sample (B,); a target that is zero everywhere counts as one, so nothing divides by zero."""
-    energy = target.square().flatten(1).sum(1)
+def _energy(x: Tensor) -> Tensor:
+    """|x|^2 of each sample (B,). Summed in place of being flattened, which would copy features with channels last."""
+    return x.square().sum(tuple(range(1, x.ndim)))
+
+
+def _nonzero(energy: Tensor) -> Tensor:
+    """`energy`, with 1 for a target that is zero everywhere, so that nothing divides by zero."""
     return torch.where(energy > 0, energy, 1.0)
 
 
