@@ -3,7 +3,16 @@
 from . import checks as check
 from .backbones import STYLE_LAYERS, load_backbone, resolve_device
 from .errors import LessonError
-from .gatys import CONTENT_LAYERS, Step, coarse_to_fine, make_objective, optimize, reconstruct, synthesize_texture, transfer
+from .gatys import (
+    CONTENT_LAYERS,
+    Step,
+    coarse_to_fine,
+    make_objective,
+    optimize,
+    reconstruct,
+    synthesize_texture,
+    transfer,
+)
 from .images import download_names, load_image, photo_names, save_image, style_names, to_pil
 from .losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance

@@ -1,9 +1,9 @@
 """Train the pocket network: a quarter-width VGG-19 with VGG-19's own metric (Hinton et al. 2015, Wang et al. 2020).
 
 The student sees photographs, paintings, noisy mixtures and, most of all, what an optimizer will show it: pictures
-that are half way from a photograph to a painting *as the student itself judges them*. Its linear heads are trained to
-give the features of the normalized VGG-19; when training ends, each head W becomes the square map (W'W)^(1/2), which
-keeps every Gram distance |W G W'| at the student's own width.
+that are half way from a photograph to a painting *as the student itself judges them*. Linear heads bring its
+features to those of the normalized VGG-19; when training ends, each head W of a style layer becomes the square map
+(W'W)^(1/2), which keeps every Gram distance |W G W'| at the student's own width.
 
     python -m nst_lesson.distill train --images DIR --paintings DIR --teachers DIR --student student.safetensors
     python -m nst_lesson.distill export --images DIR --teachers DIR --student student.safetensors --validation DIR \\
@@ -32,13 +32,10 @@ from torch import Tensor, nn
 from .backbones import CONVS, STYLE_LAYERS, VGG, WIDTHS
 from .paths import atomic_path
 
-TRUE_LAYERS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_4")
-ENCODER_STYLE = ("relu4_1", "relu5_1")
-ENCODER_INNER = ("relu4_2", "relu4_3", "relu4_4")
-TARGETS = TRUE_LAYERS + ENCODER_STYLE + ENCODER_INNER
+TRUE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # where VGG-19's own weights are at hand
+INNER_LAYERS = tuple(f"relu{b}_{i}" for b, n in enumerate(CONVS["pocket"], start=1) for i in range(2, n + 1))
 METRIC_LAYERS = (*STYLE_LAYERS, "relu4_2")  # the style layers and the default content layer
-INNER_WEIGHT = 0.3  # layers that carry no style term guide the trunk, with less say
-GRAM_WEIGHT = 1.0
+GUIDE_WEIGHT = 0.3  # what carries no metric of its own guides the trunk, with less say
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
@@ -49,41 +46,61 @@ def products(a: Tensor, b: Tensor) -> Tensor:
 class Teacher(nn.Module):
     """The features that the student learns to give.
 
-    relu1_1 ... relu3_4 come from VGG-19's true first eight convolutions, each channel divided by its mean over the
-    training images (the normalization of Gatys et al. 2016). Deeper layers come from the published encoder of Wang
-    et al. 2020: relu4_1 and relu5_1 through its own maps to the normalized VGG-19, relu4_2 ... relu4_4 as they are.
+    The published encoder of Wang et al. 2020 gives all layers. At the style layers its features f are mapped to the
+    normalized VGG-19 by W f + b; the target is M [f, 1] with M = ([W b]'[W b])^(1/2), which has the same distances
+    and Gram distances at a quarter of the width (without the ReLU that follows the map). "true:relu1_1" ... are
+    VGG-19's own first layers, each channel scaled to fit what the encoder makes of it.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.true = VGG((2, 2, 4), WIDTHS["vgg19"][:3], padding_mode="reflect")
-        weights = list(load_numbered(folder / "vgg19_conv1_1_to_conv3_4.safetensors"))
+        weights = load_numbered(folder / "vgg19_conv1_1_to_conv3_4.safetensors")
         convs = [m for m in self.true.body if isinstance(m, nn.Conv2d)]
         for conv, (weight, bias) in zip(convs, weights, strict=True):
             conv.weight.data, conv.bias.data = weight, bias
         encoder = load_file(folder / "vgg19_16x_encoder.safetensors")
         self.encoder = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect")
         self.encoder.body.load_state_dict({k: v for k, v in encoder.items() if "_to_" not in k and "input" not in k})
+        self.encoder.normalize_with((0, 0, 0), (1, 1, 1))  # its first layer does that
         self.input = (encoder["input.weight"], encoder["input.bias"])
-        self.maps = {f"relu{b}_1": [encoder[f"conv{b}_1_to_vgg19.{p}"] for p in ("weight", "bias")] for b in (4, 5)}
-        self.encoder.mean.zero_(), self.encoder.std.fill_(1)  # its input layer has its own normalization
+        self.maps = {
+            f"relu{b}_1": torch.cat([encoder[f"conv{b}_1_to_vgg19.{p}"].view(c, -1) for p in ("weight", "bias")], 1)
+            for b, c in enumerate(WIDTHS["vgg19"], start=1)
+        }
+        self.square = {name: square_root(w.T @ w)[:, :, None, None] for name, w in self.maps.items()}
         self.scale = {name: torch.ones(()) for name in TRUE_LAYERS}
         self.requires_grad_(False).to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Targets of `image` (B, 3, H, W) in [0, 1] at every layer of TARGETS: {name: (B, C, H', W')}, float32."""
+        """Targets of `image` (B, 3, H, W) in [0, 1] at every layer: {name: (B, C, H', W')}, float32."""
         with torch.autocast(image.device.type, torch.bfloat16):
-            out = {k: v / self.scale[k] for k, v in self.true(image, TRUE_LAYERS).items()}
-            deep = self.encoder(F.conv2d(image, *self.input), ENCODER_STYLE + ENCODER_INNER)
-            for name, (weight, bias) in self.maps.items():
-                deep[name] = F.relu(F.conv2d(deep[name], weight, bias))
-        return {k: v.float() for k, v in (out | deep).items()}
+            out = self.encoder(F.conv2d(image, *self.input), STYLE_LAYERS + INNER_LAYERS)
+            true = self.true(image, TRUE_LAYERS)
+        out = {name: f.float() for name, f in out.items()}
+        for name, square in self.square.items():
+            out[name] = F.conv2d(with_one(out[name]), square)
+        return out | {f"true:{name}": f.float() * self.scale[name] for name, f in true.items()}
 
+    @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
-        """Scale each true channel to a mean of 1 over `images` (channels that hardly fire are not blown up)."""
-        means = {k: v.mean((0, 2, 3)) for k, v in self(images).items() if k in TRUE_LAYERS}
-        self.scale = {k: m.clamp_min(0.05 * m.median()).view(1, -1, 1, 1) for k, m in means.items()}
+        """Fit the scale of each true channel t to the encoder's p over `images`: <p, t> / <t, t>."""
+        encoder = self.encoder(F.conv2d(images, *self.input), TRUE_LAYERS)
+        for name, t in self.true(images, TRUE_LAYERS).items():
+            p = F.relu(F.conv2d(with_one(encoder[name]), self.maps[name][:, :, None, None]))
+            self.scale[name] = ((p * t).sum((0, 2, 3)) / t.square().sum((0, 2, 3)).clamp_min(1e-12)).view(1, -1, 1, 1)
+
+
+def with_one(features: Tensor) -> Tensor:
+    """Features (B, C, H, W) with a channel of ones behind them, which turns a bias into a weight."""
+    return torch.cat([features, torch.ones_like(features[:, :1])], 1)
+
+
+def square_root(matrix: Tensor) -> Tensor:
+    """The symmetric square root of a positive semi-definite matrix, float32."""
+    values, vectors = torch.linalg.eigh(matrix.double())
+    return ((vectors * values.clamp_min(0).sqrt()) @ vectors.T).float()
 
 
 def load_numbered(path: Path) -> Iterator[tuple[Tensor, Tensor]]:
@@ -94,7 +111,11 @@ def load_numbered(path: Path) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 class Student(nn.Module):
-    """The pocket trunk and one linear head W (teacher's channels, pocket's channels) per target layer."""
+    """The pocket trunk and one linear head W (teacher's channels, pocket's channels) per target.
+
+    Heads are not trained by gradient: `fit` keeps each at the least-squares optimum for what the trunk gives (variable
+    projection, Golub & Pereyra 1973), so the trunk never waits for its heads.
+    """
 
     def __init__(self, teacher: dict[str, Tensor]) -> None:
         super().__init__()
@@ -103,14 +124,27 @@ class Student(nn.Module):
             if isinstance(conv, nn.Conv2d):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
                 nn.init.zeros_(conv.bias)
-        self.heads = nn.ParameterDict(
-            {k: torch.randn(teacher[k].shape[1], w := WIDTHS["pocket"][int(k[4]) - 1]) / w**0.5 for k in TARGETS}
-        )
+        shapes = {k: (t.shape[1], WIDTHS["pocket"][block_of(k) - 1]) for k, t in teacher.items()}
+        self.heads = nn.ParameterDict({k: torch.zeros(shape) for k, shape in shapes.items()}).requires_grad_(False)
+        self.products: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def forward(self, image: Tensor, layers: Sequence[str] = TARGETS) -> dict[str, Tensor]:
+    def fit(self, name: str, gram: Tensor, cross: Tensor, forget: float = 0.05) -> None:
+        """Set a head to C G^-1 with running averages of G = F F' and C = T F'; each batch (B, ., .) weighs `forget`."""
+        new = (gram.detach().sum(0), cross.detach().sum(0))
+        old = self.products.get(name, new)
+        g, cross = self.products[name] = tuple(torch.lerp(o, n, forget) for o, n in zip(old, new, strict=True))
+        ridge = 1e-4 * g.diagonal().mean() * torch.eye(len(g))  # keeps a silent channel from making G singular
+        self.heads[name].data = torch.linalg.solve(g + ridge, cross.T).T.contiguous()
+
+    def forward(self, image: Tensor, layers: Sequence[str] = STYLE_LAYERS + INNER_LAYERS) -> dict[str, Tensor]:
         """The trunk's own features of `image` (B, 3, H, W), before any head: {name: (B, C, H', W')}, float32."""
         with torch.autocast(image.device.type, torch.bfloat16):
             return {k: v.float() for k, v in self.trunk(image, layers).items()}
+
+
+def block_of(name: str) -> int:
+    """2 for "relu2_1" and for "true:relu2_1"."""
+    return int(name[-3])
 
 
 def read_images(folder: Path, smallest: int = 0) -> list[Tensor]:
@@ -204,15 +238,14 @@ class HalfOptimized:
         return self.x.clone()
 
 
-def layer_errors(head: Tensor, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def layer_errors(head: Tensor, g: Tensor, cross: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Relative squared errors of W F against T, |W F - T|^2 / |T|^2, and of their Gram matrices: two scalars.
 
-    With S = W'W both follow from the small products G = F F' and C = T F' without ever forming the wide W F:
-    |W F - T|^2 = tr(S G) - 2 tr(W' C) + tr(T T'), and |W G W' - A|^2 = tr(S G S G) - 2 tr(W' A W G) + |A|^2.
+    With S = W'W both follow from the products G = F F', C = T F' and A = T T' without ever forming the wide W F:
+    |W F - T|^2 = tr(S G) - 2 tr(W' C) + tr(A), and |W G W' - A|^2 = tr(S G S G) - 2 tr(W' A W G) + |A|^2.
     Sums run over the batch before the division, so that a picture to which the teacher hardly responds has no more
     say than others (divided one by one, such pictures made the student shrink all that it predicts).
     """
-    g, cross, wanted = products(features, features), products(target, features), products(target, target)
     sg = head.T @ head @ g
     energy = wanted.diagonal(dim1=1, dim2=2).sum()
     feature = sg.diagonal(dim1=1, dim2=2).sum() - 2 * (head * cross).sum() + energy
@@ -223,11 +256,15 @@ def layer_errors(head: Tensor, features: Tensor, target: Tensor) -> tuple[Tensor
 
 def distillation_loss(student: Student, image: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
     """The feature errors of all layers plus the Gram errors of the style layers, and the feature errors by name."""
-    loss, terms = torch.zeros(()), {}
-    for name, features in student(image).items():
-        feature, gram = layer_errors(student.heads[name], features, target[name])
-        terms[name] = feature.item()
-        loss = loss + (feature + GRAM_WEIGHT * gram if name in STYLE_LAYERS else INNER_WEIGHT * feature)
+    loss, terms, features = torch.zeros(()), {}, student(image)
+    for name, t in target.items():
+        f = features[name.removeprefix("true:")]
+        g, cross, wanted = products(f, f), products(t, f), products(t, t)
+        student.fit(name, g, cross)
+        error, gram = layer_errors(student.heads[name], g, cross, wanted)
+        terms[name] = error.item()
+        weight = 1.0 if name in STYLE_LAYERS else GUIDE_WEIGHT
+        loss = loss + weight * (error if name in INNER_LAYERS else error + gram)
     return loss, terms
 
 
@@ -254,8 +291,8 @@ def distill(
     """Train a student for `minutes` and yield each step.
 
     The time is shared equally among crops of `sizes` pixels, small ones first; the learning rate falls as a cosine of
-    the time gone. Convolutions are trained by Muon (Jordan et al. 2024; half the steps of AdamW here), heads and
-    biases by AdamW.
+    the time gone. Convolutions are trained by Muon (Jordan et al. 2024; half the steps of AdamW here), biases by
+    Adam, heads by least squares.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -265,8 +302,8 @@ def distill(
     average = copy.deepcopy(student)
     pool = HalfOptimized(crops, art, count=batch // 4)
     convs = [m.weight for m in student.trunk.body if isinstance(m, nn.Conv2d)]
-    others = [p for p in student.parameters() if not any(p is w for w in convs)]
-    optimizers = {Muon(convs): 0.02, torch.optim.AdamW(others): 1e-2}
+    biases = [m.bias for m in student.trunk.body if isinstance(m, nn.Conv2d)]
+    optimizers = {Muon(convs): 0.015, torch.optim.Adam(biases): 1e-3}
     start, index = time.monotonic(), 0
     while (gone := (time.monotonic() - start) / 60 / minutes) < 1:
         size = sizes[int(gone * len(sizes))]
@@ -275,19 +312,19 @@ def distill(
             pool = HalfOptimized(crops, art, count=batch // 4)
         images = [crops.batch(batch // 2 - 1), art.batch(batch // 8), crops.spoiled(batch // 8)]
         # Early on the student's own judgment is no guide to what an optimizer will show it.
-        images.append(pool.step(student) if gone > 0.5 else crops.batch(batch // 4))
+        images.append(pool.step(student) if gone > 0.4 else crops.batch(batch // 4))
         x = torch.cat(images).contiguous(memory_format=torch.channels_last)
         loss, terms = distillation_loss(student, x, teacher(x))
         student.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(convs + biases, 5.0)
         for optimizer, rate in optimizers.items():
             optimizer.param_groups[0]["lr"] = rate * min(1, (index + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * gone))
             optimizer.step()
         index += 1
         decay = min(0.999, index / (index + 10))
         with torch.no_grad():
-            for a, p in zip(average.parameters(), student.parameters(), strict=True):
+            for a, p in zip(average.trunk.parameters(), student.trunk.parameters(), strict=True):
                 a.lerp_(p, 1 - decay)
         yield DistillStep(index, loss.item(), terms, average)
 
@@ -317,6 +354,17 @@ class Muon(torch.optim.Optimizer):
                 p.add_(x.view_as(p), alpha=-group["lr"])
 
 
+@torch.no_grad()
+def fit_heads(student: Student, teacher: Teacher, batches: Iterable[Tensor]) -> None:
+    """Set the heads of a student, such as an averaged one, to the least-squares optimum over all `batches`."""
+    student.products.clear()
+    for count, image in enumerate(batches, start=1):
+        features = student(image)
+        for name, t in teacher(image).items():
+            f = features[name.removeprefix("true:")]
+            student.fit(name, products(f, f), products(t, f), forget=1 / count)
+
+
 def pocket_network(student: Student) -> VGG:
     """The network that ships: the trunk, and for each head W the symmetric square root of W'W as its metric map.
 
@@ -325,10 +373,8 @@ def pocket_network(student: Student) -> VGG:
     network = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect", metric_layers=METRIC_LAYERS)
     network.body.load_state_dict(student.trunk.body.state_dict())
     for name in METRIC_LAYERS:
-        head = student.heads[name].detach().double()
-        values, vectors = torch.linalg.eigh(head.T @ head)
-        root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-        network.metric[name].weight.data = root.float()[:, :, None, None]
+        head = student.heads[name].detach()
+        network.metric[name].weight.data = square_root(head.T @ head)[:, :, None, None]
     return network.requires_grad_(False).eval()
 
 
@@ -339,12 +385,14 @@ def evaluate(student: Student, teacher: Teacher, images: Sequence[Tensor]) -> di
     `rank` is Spearman's correlation between the pocket network's Gram distances and the teacher's over all pairs of
     images, `ratio` the median of their quotients (1 is perfect).
     """
-    network, errors = pocket_network(student), {name: [] for name in TARGETS}
+    network, errors = pocket_network(student), {name: [] for name in student.heads}
     grams: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in STYLE_LAYERS}
     for image in images:
-        target, features = teacher(image[None]), student.trunk(image[None], TARGETS)
-        for name in TARGETS:
-            errors[name].append(layer_errors(student.heads[name], features[name], target[name])[0].item())
+        target, features = teacher(image[None]), student(image[None])
+        for name, t in target.items():
+            f = features[name.removeprefix("true:")]
+            error, _ = layer_errors(student.heads[name], products(f, f), products(t, f), products(t, t))
+            errors[name].append(error.item())
         for name, mine in network(image[None], STYLE_LAYERS).items():
             for kept, f in zip(grams[name], (mine, target[name]), strict=True):
                 kept.append(products(f, f).flatten())
@@ -386,18 +434,24 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    photos, paintings = read_images(args.images, 256), read_images(args.paintings, 256)
+    photos, paintings, teacher = read_images(args.images, 256), read_images(args.paintings, 256), Teacher(args.teachers)
     options = {k: getattr(args, k) for k in ("minutes", "sizes", "batch", "seed")}
+    crops = Crops(photos + 10 * paintings, args.sizes[-1], torch.Generator().manual_seed(args.seed))
     start, saved, recent = time.monotonic(), 0.0, []
-    for step in distill(Teacher(args.teachers), photos, paintings, **options):
+
+    def save() -> None:
+        fit_heads(step.student, teacher, (crops.batch(8) for _ in range(40)))
+        save_state(step.student, args.student, options | {"steps": step.index})
+
+    for step in distill(teacher, photos, paintings, **options):
         recent.append(step.terms)
         now = time.monotonic() - start
-        if now - saved > 120:
+        if now - saved > 240:
             mean = {k: round(float(np.mean([t[k] for t in recent])), 4) for k in STYLE_LAYERS}
             print(json.dumps({"step": step.index, "minutes": round(now / 60, 1), **mean}), flush=True)
-            save_state(step.student, args.student, options | {"steps": step.index})
+            save()
             saved, recent = now, []
-    save_state(step.student, args.student, options | {"steps": step.index})
+    save()
 
 
 def _export(args: argparse.Namespace) -> None:

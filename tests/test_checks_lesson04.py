@@ -8,7 +8,7 @@ from exercises import define, exercises, printed, verdict
 
 import nst_lesson as nst
 
-NAMES = ("total_variation_l1", "gatys_style_term", "weighted_style", "paint")
+NAMES = ("total_variation_l1", "gatys_style_term", "paint")
 EXERCISES = dict(zip(NAMES, exercises("04_gatys_style_transfer"), strict=True))
 
 
@@ -79,17 +79,6 @@ WRONG = [
     ),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 5 * 54), "not by their squares"),
     ("gatys_style_term", lambda f, a: (f - a).square().sum() / (4 * 25 * 54**2), "compare their Gram matrices"),
-    ("weighted_style", lambda g, a, w: sum(relative(g[k], a[k]) for k in w), "ignores the weights"),
-    (
-        "weighted_style",
-        lambda g, a, w: sum(w.get(k, 1) * relative(g[k], a[k]) for k in g),
-        "layers that have no weight",
-    ),
-    ("weighted_style", lambda g, a, w: sum(v * (g[k] - a[k]).square().sum() for k, v in w.items()), "does not divide"),
-    ("weighted_style", lambda g, a, w: sum(v * relative(a[k], g[k]) for k, v in w.items()), "the energy of G"),
-    ("weighted_style", lambda g, a, w: sum(v * relative(g[k], a[k]) for k, v in w.items()) / 2.5, "sum of the weights"),
-    ("weighted_style", lambda g, a, w: sum(v * relative(g[k], a[k]) for k, v in w.items()) / 2, "number of layers"),
-    ("weighted_style", lambda g, a, w: sum(v**2 * relative(g[k], a[k]) for k, v in w.items()), "squares the weights"),
     ("paint", lambda *a: adam(*a, clear=False), "never clears the gradient"),
     ("paint", lambda *a: adam(*a, clamp="end"), "clamps only once"),
     ("paint", lambda *a: adam(*a, clamp="never"), "leaves [0, 1]"),
@@ -100,10 +89,6 @@ WRONG = [
     ("paint", paints_over_its_start, "modifies its input"),
     ("paint", forgets_to_detach, "still requires a gradient"),
 ]
-
-
-def relative(g, a):
-    return (g - a).square().sum() / a.square().sum()
 
 
 @pytest.mark.parametrize(("name", "answer", "reason"), WRONG)

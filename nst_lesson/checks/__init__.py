@@ -1,7 +1,7 @@
 """Exercise checks, one module a lesson: `nst.check.paint(my_paint)` says in one line what is right or wrong."""
 
 from .lesson00 import blend, mean_color, to_bytes
-from .lesson04 import gatys_style_term, paint, total_variation_l1, weighted_style
+from .lesson04 import gatys_style_term, paint, total_variation_l1
 
 __all__ = [
     "blend",
@@ -10,5 +10,4 @@ __all__ = [
     "paint",
     "to_bytes",
     "total_variation_l1",
-    "weighted_style",
 ]

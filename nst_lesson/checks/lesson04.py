@@ -58,37 +58,6 @@ def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 
 
 @exercise
-def weighted_style(answer: Callable[[dict, dict, dict], Tensor]) -> None:
-    """sum_l w_l |G_l - A_l|^2 / |A_l|^2 over the layers named in the weights; G, A are {layer: (1, C, C)}."""
-    generator = torch.Generator().manual_seed(3)
-    sizes = {"relu1_1": 3, "relu2_1": 4, "relu3_1": 6}
-    grams = {k: torch.rand(1, c, c, generator=generator, requires_grad=True) for k, c in sizes.items()}
-    targets = {k: torch.rand(1, c, c, generator=generator) for k, c in sizes.items()}
-    weights = {"relu1_1": 0.5, "relu3_1": 2.0}  # relu2_1 has no weight: it must not count
-    g, a = ({k: v.detach().double() for k, v in d.items()} for d in (grams, targets))
-    errors = {k: (g[k] - a[k]).square().sum() / a[k].square().sum() for k in sizes}
-    wanted = sum(w * errors[k] for k, w in weights.items())
-    result = answer(grams, targets, weights)
-    result = expect_tensor(call(lambda: result), ())
-    if not close(result, wanted):
-        named = {
-            "it ignores the weights": errors["relu1_1"] + errors["relu3_1"],
-            "it also counts layers that have no weight": wanted + errors["relu2_1"],
-            "it does not divide by |A|^2, the target's own energy": sum(
-                w * (g[k] - a[k]).square().sum() for k, w in weights.items()
-            ),
-            "it divides by the energy of G: divide by that of the target A": sum(
-                w * (g[k] - a[k]).square().sum() / g[k].square().sum() for k, w in weights.items()
-            ),
-            "it divides by the sum of the weights: leave the weights as they are given": wanted / sum(weights.values()),
-            "it divides by the number of layers: this variant is a sum": wanted / len(weights),
-            "it squares the weights": sum(w**2 * errors[k] for k, w in weights.items()),
-        }
-        raise Wrong(diagnose(result, named, wanted))
-    expect_gradient(result, grams["relu1_1"])
-
-
-@exercise
 def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
     """Projected Adam: `steps` steps on objective(image) -> scalar from `start` (1, 3, H, W), whose shape it returns."""
     start = torch.rand(1, 3, 5, 8, generator=torch.Generator().manual_seed(4))

@@ -1,0 +1,60 @@
+"""Paint the pictures of the README with the package itself: `python docs/pictures.py` (a few minutes on two cores).
+
+    gallery.jpg   every bundled photograph in every bundled style, at the default weights
+    weights.jpg   four pairs over five style weights: what the default was chosen from
+    first.jpg     a photograph, a painting and the result at 512 pixels
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+import nst_lesson as nst
+
+HERE = Path(__file__).resolve().parent
+GAP = 6
+
+
+def sheet(rows: list[list[torch.Tensor | None]], cell: tuple[int, int], path: Path) -> None:
+    """Save rows of pictures (1, 3, H, W), None for an empty place, each fitted into `cell` (width, height) pixels."""
+    width, height = cell
+    canvas = Image.new("RGB", (len(rows[0]) * (width + GAP) - GAP, len(rows) * (height + GAP) - GAP), "white")
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            if image is not None:
+                picture = nst.to_pil(image)
+                picture.thumbnail(cell, Image.Resampling.LANCZOS)
+                left, top = ((a - b) // 2 for a, b in zip(cell, picture.size, strict=True))
+                canvas.paste(picture, (x * (width + GAP) + left, y * (height + GAP) + top))
+    canvas.save(path, quality=88)
+    print(path.name, canvas.size)
+
+
+def paint(photo: str, style: str, size: int, steps: int, **options: float) -> torch.Tensor:
+    """The last picture of a transfer with the pocket network at the defaults, but for `options`."""
+    content, painting = nst.load_image(photo, size), nst.load_image(style, size)
+    *_, last = nst.transfer(content, painting, nst.load_backbone("pocket"), steps=steps, **options)
+    return last.image
+
+
+def main() -> None:
+    """Paint all three."""
+    photos, styles = nst.photo_names(), nst.style_names()
+    top = [None, *(nst.load_image(style, 256) for style in styles)]
+    rows = [[nst.load_image(photo, 256), *(paint(photo, style, 256, 150) for style in styles)] for photo in photos]
+    sheet([top, *rows], (190, 190), HERE / "gallery.jpg")
+
+    pairs = [("chelsea", "nocturne"), ("astronaut", "stained_glass"), ("coffee", "pointillist"), ("rocket", "wave")]
+    weights = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
+    rows = [[paint(*pair, 256, 150, style_weight=weight) for weight in weights] for pair in pairs]
+    sheet(rows, (220, 220), HERE / "weights.jpg")
+
+    photo, style = nst.load_image("chelsea", 512), nst.load_image("nocturne", 512)
+    sheet([[photo, style, paint("chelsea", "nocturne", 512, 300)]], (400, 330), HERE / "first.jpg")
+
+
+if __name__ == "__main__":
+    main()
