@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,17 +18,19 @@ from .images import to_pil
 def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, width: float = 9.0) -> Image:
     """Pictures (1, 3, H, W) in [0, 1] side by side under their titles, as one JPEG `width` inches wide.
 
-    `columns` None puts up to four in a row. Raises ParameterError where there are no pictures.
+    `columns` None puts up to four in a row; a row is as high as its tallest picture. Raises ParameterError where there
+    are no pictures.
     """
     if not images:
         raise ParameterError("there are no pictures to show: give at least one, as {title: picture}")
     pictures = {title: np.asarray(to_pil(image)) for title, image in images.items()}
     columns = columns or min(4, len(pictures))
-    rows = math.ceil(len(pictures) / columns)
-    aspect = max(p.shape[0] / p.shape[1] for p in pictures.values())
-    lines = max(title.count("\n") + 1 for title in pictures)
-    figure = Figure(figsize=(width, rows * (width / columns * aspect + 0.22 * lines)), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
+    rows = [list(pictures.values())[i : i + columns] for i in range(0, len(pictures), columns)]
+    aspects = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
+    titles = 0.22 * max(title.count("\n") + 1 for title in pictures)
+    heights = [width / columns * aspect + titles for aspect in aspects]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
