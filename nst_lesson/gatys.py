@@ -23,6 +23,7 @@ from .losses import content_loss, gram_matrix, style_loss, total_variation
 CONTENT_LAYERS = ("relu4_2",)
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.03}
 LBFGS_START = 1e6  # the loss is scaled to this at the start: L-BFGS drops curvature pairs under 1e-10
+LBFGS_MAX_STEP = 0.05  # root mean square over the pixel values: without it some pictures drown in noise at step 3
 STARTS = ("content", "noise", "noise*content")
 
 Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # what load_backbone returns, or any function like it
@@ -52,7 +53,7 @@ def transfer(
     steps: int = 200,
     content_weight: float = 1.0,
     style_weight: float = 1e3,
-    tv_weight: float = 0.3,
+    tv_weight: float = 20.0,
     content_layers: Sequence[str] = CONTENT_LAYERS,
     style_layers: Sequence[str] = STYLE_LAYERS,
     optimizer: str = "lbfgs",
@@ -210,7 +211,8 @@ def optimize(
     Adam (Kingma & Ba 2015) or L-BFGS (Liu & Nocedal 1989), projected: the pixels are clamped to [0, 1] after each step,
     never inside the closure. For L-BFGS that blurs the curvature which it estimates from successive steps, but left
     free it wanders out of range, and one clamp at the end spoils what was found: over six pairs of pictures the clamped
-    result had 1.2 to 26 times the loss of the projected one (lesson 04, section 7.1, shows it).
+    result had 1.2 to 26 times the loss of the projected one (lesson 04, section 7.1, shows it). Torch's L-BFGS takes
+    steps without a line search, and its first guess of the scale can be wild: a step is shortened to LBFGS_MAX_STEP.
 
     Raises ParameterError for bad settings, and LessonError when the loss is no longer a number.
     """
@@ -243,8 +245,11 @@ def optimize(
 
     began = time.monotonic()
     for index in range(1, steps + 1):
+        before = image.detach().clone()
         solver.step(closure)
         with torch.no_grad():
+            if optimizer == "lbfgs":
+                shorten_step(solver, image, before)
             image.clamp_(0, 1)
         values = {name: term.item() for name, term in terms.items()}
         loss = sum(values.values())
@@ -254,6 +259,18 @@ def optimize(
                 "lower learning_rate, bring the weights closer together, or take optimizer='adam'"
             )
         yield Step(index, image.detach().clone(), loss, values, time.monotonic() - began)
+
+
+def shorten_step(solver: torch.optim.LBFGS, image: Tensor, before: Tensor) -> None:
+    """Bring a step of L-BFGS from `before` to `image` down to LBFGS_MAX_STEP, in place.
+
+    `solver` is told: it makes its next curvature pair of the step that it believes to have taken, d times t.
+    """
+    length = (image - before).square().mean().sqrt()
+    if length > LBFGS_MAX_STEP:
+        share = LBFGS_MAX_STEP / length
+        image.copy_(torch.lerp(before, image, share))
+        solver.state[image]["t"] *= share.item()
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:

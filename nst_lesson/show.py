@@ -55,9 +55,9 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
     return figure_image(figure, "png", alt="loss against steps: " + ", ".join(runs))
 
 
-def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 90) -> Image:
+def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 80) -> Image:
     """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
     buffer = io.BytesIO()
-    options = {"pil_kwargs": {"quality": 85}} if format == "jpeg" else {}
+    options = {"pil_kwargs": {"quality": 80}} if format == "jpeg" else {}
     figure.savefig(buffer, format=format, dpi=dpi, **options)
     return Image(data=buffer.getvalue(), format=format, alt=alt)

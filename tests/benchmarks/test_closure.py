@@ -29,7 +29,7 @@ def picture(size: int, seed: int) -> Tensor:
 def closure(backbone: VGG, size: int) -> Callable[[], None]:
     """One evaluation as `transfer` runs it with its default layers and terms."""
     content, style = picture(size, 1), picture(size, 2)
-    objective = make_objective(backbone, content=content, style=style, tv_weight=0.3)
+    objective = make_objective(backbone, content=content, style=style, tv_weight=20.0)
     image = content.clone().requires_grad_()
 
     def run() -> None:
