@@ -1,8 +1,8 @@
 """Paint the pictures of the README with the package itself: `python docs/pictures.py` (a few minutes on two cores).
 
-    gallery.jpg   every bundled photograph in every bundled style, at the default weights
-    weights.jpg   four pairs over five style weights: what the default was chosen from
     first.jpg     a photograph, a painting and the result at 512 pixels
+    gallery.jpg   every bundled photograph in every bundled style, at the default weights
+    weights.jpg   five pairs over six style weights: what the default was chosen from
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def paint(photo: str, style: str, size: int, steps: int, **options: float) -> to
 
 def main() -> None:
     """Paint all three."""
+    photo, style = nst.load_image("chelsea", 512), nst.load_image("nocturne", 512)
+    sheet([[photo, style, paint("chelsea", "nocturne", 512, 300)]], (400, 330), HERE / "first.jpg")
+
     photos, styles = nst.photo_names(), nst.style_names()
     top = [None, *(nst.load_image(style, 256) for style in styles)]
     rows = [[nst.load_image(photo, 256), *(paint(photo, style, 256, 150) for style in styles)] for photo in photos]
     sheet([top, *rows], (190, 190), HERE / "gallery.jpg")
 
-    pairs = [("chelsea", "nocturne"), ("astronaut", "stained_glass"), ("coffee", "pointillist"), ("rocket", "wave")]
+    pairs = zip(photos, ("stained_glass", "nocturne", "pointillist", "cubist", "wave"), strict=True)
     weights = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
     rows = [[paint(*pair, 256, 150, style_weight=weight) for weight in weights] for pair in pairs]
     sheet(rows, (220, 220), HERE / "weights.jpg")
-
-    photo, style = nst.load_image("chelsea", 512), nst.load_image("nocturne", 512)
-    sheet([[photo, style, paint("chelsea", "nocturne", 512, 300)]], (400, 330), HERE / "first.jpg")
 
 
 if __name__ == "__main__":

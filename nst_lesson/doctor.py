@@ -16,7 +16,7 @@ from .paths import cache_dir, data_dir
 STYLES = 6  # paintings that come with the course
 MEMORY_GB = 3.5  # a lesson takes up to 2, a desktop with a browser the rest
 DISK_GB = 1.0  # the published file of VGG-19 has 0.55, and a small copy of it is made beside it
-MARKS = {True: "[ OK ]", False: "[FAIL]", None: "[ -- ]"}
+MARKS = {True: "[OK]  ", False: "[FAIL]", None: "[--]  "}
 INSTALL = 'pip install "nst-lesson[lab]" (in a clone: pip install -e ".[lab]")'
 
 

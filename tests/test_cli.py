@@ -170,5 +170,5 @@ def test_doctor_goes_on_after_a_failure_and_gives_remedies(nst_lesson, monkeypat
     assert result.status == 1
     lines = result.out.splitlines()
     assert lines[0] == "[FAIL] broken: RuntimeError: two lines"
-    assert lines[2:6] == ["[ -- ] not needed", "       -> get it", "[FAIL] needed", "       -> install it"]
-    assert lines[6].startswith("[ OK ] Python")
+    assert lines[2:6] == ["[--]   not needed", "       -> get it", "[FAIL] needed", "       -> install it"]
+    assert lines[6].startswith("[OK]   Python")
