@@ -15,7 +15,7 @@ from .gatys import Step
 from .images import to_pil
 
 
-def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, width: float = 9.0) -> Image:
+def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, width: float = 7.5) -> Image:
     """Pictures (1, 3, H, W) in [0, 1] side by side under their titles, as one JPEG `width` inches wide.
 
     `columns` None puts up to four in a row; a row is as high as its tallest picture. Raises ParameterError where there
@@ -58,6 +58,6 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
 def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 80) -> Image:
     """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
     buffer = io.BytesIO()
-    options = {"pil_kwargs": {"quality": 80}} if format == "jpeg" else {}
+    options = {"pil_kwargs": {"quality": 75}} if format == "jpeg" else {}
     figure.savefig(buffer, format=format, dpi=dpi, **options)
     return Image(data=buffer.getvalue(), format=format, alt=alt)
