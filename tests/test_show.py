@@ -14,7 +14,8 @@ from nst_lesson.errors import ParameterError
 from nst_lesson.gatys import Step
 from nst_lesson.show import figure_image, plot_losses, show_images
 
-WIDTH = 9 * 90  # inches times dots per inch
+DPI = 80
+WIDTH = 7.5 * DPI  # the default, in pixels
 
 
 def gray(height: int = 30, width: int = 40, value: float = 0.5) -> torch.Tensor:
@@ -53,25 +54,33 @@ def test_a_notebook_stores_the_jpeg_and_the_alternative_text():
 def test_a_single_picture_keeps_its_shape_and_color():
     red = gray(60, 40) * torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1) * 2
     picture = np.asarray(opened(show_images({"red": red}, width=3)).convert("RGB")).astype(int)
-    assert picture.shape[1] == 270
+    assert picture.shape[1] == 3 * DPI
     painted = (abs(picture - [255, 0, 0]).max(2) < 30).nonzero()
     height, width = (np.ptp(axis) + 1 for axis in painted)
     assert height / width == pytest.approx(1.5, rel=0.05)  # 60 to 40, to within the pixels at the border
-    assert width > 0.85 * 270
+    assert width > 0.85 * 3 * DPI
 
 
 @pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 1), (4, 1), (5, 2), (9, 3), (20, 5)])
 def test_up_to_four_pictures_stand_in_a_row(count, rows):
     picture = opened(show_images({f"picture {n}": gray(40, 40) for n in range(count)}))
     columns = min(4, count)
-    wanted = rows * (WIDTH / columns + 0.22 * 90)  # square pictures and a line of title each
+    wanted = rows * (WIDTH / columns + 0.22 * DPI)  # square pictures and a line of title each
     assert picture.size == (WIDTH, pytest.approx(wanted, abs=2))
+
+
+def test_a_row_is_as_high_as_its_own_pictures():
+    low, high = gray(20, 40), gray(80, 40)
+    same, mixed = (
+        opened(show_images({str(n): x for n, x in enumerate(p)}, columns=1)) for p in ([low, low], [low, high])
+    )
+    assert mixed.height - same.height == pytest.approx(WIDTH * 1.5, abs=2)  # 80 / 40 instead of 20 / 40
 
 
 def test_columns_and_width_can_be_chosen():
     images = {str(n): gray(40, 40) for n in range(6)}
     one, six = (opened(show_images(images, columns=c, width=6)) for c in (1, 6))
-    assert one.width == six.width == 540 and one.height > 20 * six.height
+    assert one.width == six.width == 6 * DPI and one.height > 20 * six.height
 
 
 def test_all_pictures_of_a_grid_are_drawn():
@@ -83,7 +92,7 @@ def test_all_pictures_of_a_grid_are_drawn():
 
 def test_titles_of_two_lines_get_room():
     one, two = (opened(show_images({title: gray(40, 40)}, width=3)) for title in ("a", "a\nb"))
-    assert two.height - one.height == pytest.approx(0.22 * 90, abs=2)
+    assert two.height - one.height == pytest.approx(0.22 * DPI, abs=2)
 
 
 def test_a_title_longer_than_its_picture_leaves_the_pictures_their_size():
@@ -103,7 +112,7 @@ def test_losses_come_as_png_with_alternative_text():
     image = plot_losses({"lbfgs": steps(20), "adam": steps(30, 5.0)})
     assert image.data[:8] == b"\x89PNG\r\n\x1a\n" and image.format == "png"
     assert image.alt == "loss against steps: lbfgs, adam"
-    assert opened(image).size == (585, 288)
+    assert opened(image).size == (6.5 * DPI, 3.2 * DPI)
 
 
 def test_terms_add_lines():
@@ -113,7 +122,7 @@ def test_terms_add_lines():
 
 
 def test_one_step_can_be_plotted():
-    assert opened(plot_losses({"short": steps(1)}, terms=True)).size == (585, 288)
+    assert opened(plot_losses({"short": steps(1)}, terms=True)).size == (6.5 * DPI, 3.2 * DPI)
 
 
 @pytest.mark.parametrize(("format", "magic"), [("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff")])
