@@ -284,7 +284,7 @@ def distill(
     paintings: list[Tensor],
     *,
     minutes: float,
-    sizes: Sequence[int] = (128, 192),
+    sizes: Sequence[int] = (128, 160),
     batch: int = 8,
     seed: int = 0,
 ) -> Iterator[DistillStep]:
@@ -423,8 +423,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         command.add_argument("--teachers", type=Path, required=True, help="the two files of teachers' weights")
         command.add_argument("--student", type=Path, required=True, help="the student with its heads")
     train.add_argument("--paintings", type=Path, required=True)
-    train.add_argument("--minutes", type=float, default=90)
-    train.add_argument("--sizes", type=int, nargs="+", default=[128, 192], help="crops in pixels, in order")
+    train.add_argument("--minutes", type=float, default=46)
+    train.add_argument("--sizes", type=int, nargs="+", default=[128, 160], help="crops in pixels, in order")
     train.add_argument("--batch", type=int, default=8)
     train.add_argument("--seed", type=int, default=0)
     export.add_argument("--validation", type=Path, required=True)
