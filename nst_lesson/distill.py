@@ -1,9 +1,9 @@
 """Train the pocket network: a quarter-width VGG-19 with VGG-19's own metric (Hinton et al. 2015, Wang et al. 2020).
 
-The student sees photographs, paintings, noisy mixtures and, most of all, what an optimizer will show it: pictures
-that are half way from a photograph to a painting *as the student itself judges them*. Linear heads bring its
-features to those of the normalized VGG-19; when training ends, each head W of a style layer becomes the square map
-(W'W)^(1/2), which keeps every Gram distance |W G W'| at the student's own width.
+The student sees photographs, paintings, noisy mixtures, and what an optimizer will show it: pictures that are half way
+from a photograph to a painting *as the student itself judges them*. Linear heads bring its features to those of the
+normalized VGG-19; when training ends, each head W of a style layer becomes the square map (W'W)^(1/2), which keeps
+every Gram distance |W G W'| at the student's own width.
 
     python -m nst_lesson.distill train --images DIR --paintings DIR --teachers DIR --student student.safetensors
     python -m nst_lesson.distill export --images DIR --teachers DIR --student student.safetensors --validation DIR \\
@@ -285,10 +285,9 @@ def distill(
     *,
     minutes: float,
     sizes: Sequence[int] = (128, 160),
-    batch: int = 8,
     seed: int = 0,
 ) -> Iterator[DistillStep]:
-    """Train a student for `minutes` and yield each step.
+    """Train a student for `minutes` on seven pictures a step, and yield each step.
 
     The time is shared equally among crops of `sizes` pixels, small ones first; the learning rate falls as a cosine of
     the time gone. Convolutions are trained by Muon (Jordan et al. 2024; half the steps of AdamW here), biases by
@@ -300,7 +299,7 @@ def distill(
     teacher.calibrate(crops.batch(64))
     student = Student(teacher(crops.batch(1)))
     average = copy.deepcopy(student)
-    pool = HalfOptimized(crops, art, count=batch // 4)
+    pool = HalfOptimized(crops, art, count=2)
     convs = [m.weight for m in student.trunk.body if isinstance(m, nn.Conv2d)]
     biases = [m.bias for m in student.trunk.body if isinstance(m, nn.Conv2d)]
     optimizers = {Muon(convs): 0.015, torch.optim.Adam(biases): 1e-3}
@@ -309,10 +308,10 @@ def distill(
         size = sizes[int(gone * len(sizes))]
         if size != crops.size:
             crops, art = Crops(photos, size, generator), Crops(paintings, size, generator)
-            pool = HalfOptimized(crops, art, count=batch // 4)
-        images = [crops.batch(batch // 2 - 1), art.batch(batch // 8), crops.spoiled(batch // 8)]
+            pool = HalfOptimized(crops, art, count=2)
+        images = [crops.batch(3), art.batch(1), crops.spoiled(1)]
         # Early on the student's own judgment is no guide to what an optimizer will show it.
-        images.append(pool.step(student) if gone > 0.4 else crops.batch(batch // 4))
+        images.append(pool.step(student) if gone > 0.4 else crops.batch(2))
         x = torch.cat(images).contiguous(memory_format=torch.channels_last)
         loss, terms = distillation_loss(student, x, teacher(x))
         student.zero_grad()
@@ -425,7 +424,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     train.add_argument("--paintings", type=Path, required=True)
     train.add_argument("--minutes", type=float, default=46)
     train.add_argument("--sizes", type=int, nargs="+", default=[128, 160], help="crops in pixels, in order")
-    train.add_argument("--batch", type=int, default=8)
     train.add_argument("--seed", type=int, default=0)
     export.add_argument("--validation", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True)
@@ -435,11 +433,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     photos, paintings, teacher = read_images(args.images, 256), read_images(args.paintings, 256), Teacher(args.teachers)
-    options = {k: getattr(args, k) for k in ("minutes", "sizes", "batch", "seed")}
+    options = {k: getattr(args, k) for k in ("minutes", "sizes", "seed")}
     crops = Crops(photos + 10 * paintings, args.sizes[-1], torch.Generator().manual_seed(args.seed))
     start, saved, recent = time.monotonic(), 0.0, []
 
-    def save() -> None:
+    def save(step: DistillStep) -> None:
+        """Write the averaged student with heads of its own."""
         fit_heads(step.student, teacher, (crops.batch(8) for _ in range(40)))
         save_state(step.student, args.student, options | {"steps": step.index})
 
@@ -449,9 +448,9 @@ def _train(args: argparse.Namespace) -> None:
         if now - saved > 240:
             mean = {k: round(float(np.mean([t[k] for t in recent])), 4) for k in STYLE_LAYERS}
             print(json.dumps({"step": step.index, "minutes": round(now / 60, 1), **mean}), flush=True)
-            save()
+            save(step)
             saved, recent = now, []
-    save()
+    save(step)
 
 
 def _export(args: argparse.Namespace) -> None:

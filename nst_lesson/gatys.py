@@ -186,6 +186,7 @@ def make_objective(
         grams = {name: gram_matrix(f) for name, f in painted.items()}
 
     def objective(image: Tensor) -> dict[str, Tensor]:
+        """The weighted terms of a picture (1, 3, H, W)."""
         mine = backbone(image, {*features, *grams}) if features or grams else {}
         terms = {}
         if features:
@@ -233,6 +234,7 @@ def optimize(
     terms: dict[str, Tensor] = {}
 
     def closure() -> Tensor:
+        """Evaluate the loss and its gradient once; this is what the solver calls."""
         nonlocal scale
         solver.zero_grad()
         terms.update(objective(image))
