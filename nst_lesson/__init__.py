@@ -17,7 +17,7 @@ from .images import download_names, load_image, photo_names, save_image, style_n
 from .losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance
 from .paths import data_dir, run_folder
-from .show import figure_image, plot_losses, show_images
+from .show import figure_image, plot_losses, show_images, show_maps
 from .widgets import LiveTransfer
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "save_image",
     "save_results",
     "show_images",
+    "show_maps",
     "style_distance",
     "style_loss",
     "style_names",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from IPython.display import Image
@@ -21,9 +22,29 @@ def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, wid
     `columns` None puts up to four in a row; a row is as high as its tallest picture. Raises ParameterError where there
     are no pictures.
     """
-    if not images:
-        raise ParameterError("there are no pictures to show: give at least one, as {title: picture}")
     pictures = {title: np.asarray(to_pil(image)) for title, image in images.items()}
+    return figure_image(_grid(pictures, columns, width), "jpeg", alt="pictures: " + ", ".join(pictures))
+
+
+def show_maps(
+    maps: Mapping[str, Tensor], *, columns: int | None = None, width: float = 7.5, shared: bool = False
+) -> Image:
+    """Maps of numbers (H, W), such as feature maps and Gram matrices, side by side as heat maps, dark to bright.
+
+    Each runs from its own least to its greatest value; with `shared`, all run from the least to the greatest of all,
+    so that they can be compared. `columns`, `width` and errors are as in `show_images`.
+    """
+    arrays = {title: m.detach().cpu().numpy() for title, m in maps.items()}
+    options = {"cmap": "magma", "interpolation": "nearest"}
+    if shared and arrays:
+        options |= {"vmin": min(a.min() for a in arrays.values()), "vmax": max(a.max() for a in arrays.values())}
+    return figure_image(_grid(arrays, columns, width, **options), "jpeg", alt="heat maps: " + ", ".join(arrays))
+
+
+def _grid(pictures: Mapping[str, np.ndarray], columns: int | None, width: float, **options: Any) -> Figure:
+    """A figure of arrays (H, W, 3) or (H, W) in rows, each under its title; `options` go to matplotlib's imshow."""
+    if not pictures:
+        raise ParameterError("there are no pictures to show: give at least one, as {title: picture}")
     columns = columns or min(4, len(pictures))
     rows = [list(pictures.values())[i : i + columns] for i in range(0, len(pictures), columns)]
     aspects = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
@@ -34,9 +55,9 @@ def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, wid
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
-        axis.imshow(picture, interpolation="lanczos")
+        axis.imshow(picture, **{"interpolation": "lanczos"} | options)
         axis.set_title(title, fontsize=9)
-    return figure_image(figure, "jpeg", alt="pictures: " + ", ".join(pictures))
+    return figure
 
 
 def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from nst_lesson.errors import ParameterError
 from nst_lesson.gatys import Step
-from nst_lesson.show import figure_image, plot_losses, show_images
+from nst_lesson.show import figure_image, plot_losses, show_images, show_maps
 
 DPI = 80
 WIDTH = 7.5 * DPI  # the default, in pixels
@@ -142,3 +142,18 @@ def test_drawing_leaves_pyplot_alone():
     show_images({"a": gray()})
     plot_losses({"a": steps(3)})
     assert plt.get_fignums() == before
+
+
+def test_maps_share_a_scale_only_when_asked():
+    """Magma ends in a pale yellow, about 248 of 255 in luminance; half-way up it is a red of about 110."""
+    weak, strong = (torch.tensor([[0.0, top]]).repeat(2, 1) for top in (1.0, 2.0))
+    maps = {"weak": weak, "strong": strong}
+    own, shared = (np.asarray(opened(show_maps(maps, shared=s)).convert("L")) for s in (False, True))
+    at = (int(0.6 * own.shape[0]), int(0.4 * own.shape[1]))  # in the right half of the left map
+    assert own[at] > 220
+    assert 80 < shared[at] < 140
+
+
+def test_no_maps_is_an_error_that_says_so():
+    with pytest.raises(ParameterError, match="there are no pictures"):
+        show_maps({}, shared=True)
