@@ -1,7 +1,7 @@
 """Neural style transfer, taught by running it. `import nst_lesson as nst` is all that a lesson needs."""
 
 from . import checks as check
-from .backbones import STYLE_LAYERS, load_backbone, resolve_device
+from .backbones import STYLE_LAYERS, load_backbone, resolve_device, stand_ins
 from .errors import LessonError
 from .gatys import (
     CONTENT_LAYERS,
@@ -49,6 +49,7 @@ __all__ = [
     "save_results",
     "show_images",
     "show_maps",
+    "stand_ins",
     "style_distance",
     "style_loss",
     "style_names",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -52,6 +54,7 @@ class Backbone(nn.Module):
 
     name: str = "backbone"
     layers: tuple[str, ...]
+    activation_scale: float = 1.0  # what every feature is multiplied by on the way out
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +84,10 @@ class Backbone(nn.Module):
         if min(image.shape[2:]) < (least := self._smallest(wanted)):
             size, depth = f"{image.shape[2]}x{image.shape[3]}", max(wanted, key=self.layers.index)
             raise ParameterError(f"an image of {size} pixels is too small for {depth} of {self.name}: it needs {least}")
-        return self._features((image - self.mean) / self.std, wanted)
+        features = self._features((image - self.mean) / self.std, wanted)
+        if self.activation_scale == 1:
+            return features
+        return {layer: self.activation_scale * f for layer, f in features.items()}
 
 
 class VGG(Backbone):
@@ -182,7 +188,13 @@ class NodeNetwork(Backbone):
 
 
 def load_backbone(
-    name: str = "pocket", *, pooling: str = "max", normalized: bool = False, seed: int = 0, device: str = "cpu"
+    name: str = "pocket",
+    *,
+    pooling: str = "max",
+    normalized: bool = False,
+    activation_scale: float = 1.0,
+    seed: int = 0,
+    device: str = "cpu",
 ) -> Backbone:
     """A frozen feature extractor: backbone(image, layers) -> {layer: (B, C, H', W')}, image RGB in [0, 1].
 
@@ -199,11 +211,15 @@ def load_backbone(
 
     `pooling` "max" or "avg" (Gatys et al. 2016) and `normalized` apply to VGG shapes. `normalized` scales filters so
     that the mean activation of each channel over the bundled photographs is 1 (Gatys et al. 2016, section 2); pocket
-    carries that in its style layers and stays as it is. Weights that are not here are downloaded: see `fetch_weights`.
+    carries that in its style layers and stays as it is. Features are multiplied by `activation_scale`: 57, which is
+    255 times ImageNet's mean deviation, brings torchvision's to the size of Caffe's, for which many published weights
+    of losses were chosen. Weights that are not here are downloaded: see `fetch_weights`.
 
-    Raises ParameterError for an unknown name, pooling or device, and WeightsError where the weights cannot be had.
+    Raises ParameterError for an unknown name, pooling, scale or device, and WeightsError where the weights cannot be had.
     """
     device = resolve_device(device)
+    if not 0 < activation_scale < math.inf:
+        raise ParameterError(f"activation_scale is {activation_scale}; give a number above 0")
     backbone: Backbone
     if name == "pocket":
         backbone = _load_pocket(pooling)
@@ -217,9 +233,19 @@ def load_backbone(
     backbone.requires_grad_(False).eval()
     if normalized and name != "pocket":
         normalize_filters(backbone, [load_image(photo, 256) for photo in photo_names()])
+    backbone.activation_scale = activation_scale  # after the filters: their mean activation is 1 before this
     # On a CPU, float32 convolutions with channels last take 1.15 to 1.3 times less time, forward and backward.
     layout = torch.channels_last if device == "cpu" else torch.contiguous_format
     return backbone.to(device, memory_format=layout)
+
+
+def stand_ins(backbone: Backbone, layers: Iterable[str]) -> dict[str, str]:
+    """{layer asked for: layer to use}: relu5_1 where a layer of VGG-19 lies deeper than a pocket-shaped network goes.
+
+    Any other layer stands for itself; an unknown one is the backbone's own error when it is used.
+    """
+    ends_early = backbone.layers[-2:] == ("relu5_1", "pool5")
+    return {name: "relu5_1" if ends_early and re.fullmatch("(conv|relu)5_[2-4]", name) else name for name in layers}
 
 
 def fetch_weights(name: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,11 @@ from .losses import content_loss, gram_matrix, style_loss, total_variation
 
 CONTENT_LAYERS = ("relu4_2",)
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.03}
+ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # those of Kingma & Ba 2015
 LBFGS_START = 1e6  # the loss is scaled to this at the start: L-BFGS drops curvature pairs under 1e-10
 LBFGS_MAX_STEP = 0.05  # root mean square over the pixel values: without it some pictures drown in noise at step 3
-STARTS = ("content", "noise", "noise*content")
+STARTS = ("content", "noise", "noise*content", "noise+content")
+Layers = Sequence[str] | Mapping[str, float]  # layers that count alike, or each with its weight
 
 Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # what load_backbone returns, or any function like it
 Objective = Callable[[Tensor], dict[str, Tensor]]  # image (1, 3, H, W) -> its weighted terms, scalars by name
@@ -54,10 +56,12 @@ def transfer(
     content_weight: float = 1.0,
     style_weight: float = 1e3,
     tv_weight: float = 20.0,
-    content_layers: Sequence[str] = CONTENT_LAYERS,
-    style_layers: Sequence[str] = STYLE_LAYERS,
+    content_layers: Layers = CONTENT_LAYERS,
+    style_layers: Layers = STYLE_LAYERS,
     optimizer: str = "lbfgs",
     learning_rate: float | None = None,
+    adam_betas: Sequence[float] = ADAM_BETAS,
+    adam_epsilon: float = ADAM_EPSILON,
     start: str | Tensor = "content",
     normalization: str = "relative",
     seed: int = 0,
@@ -65,8 +69,9 @@ def transfer(
     """Paint `content` (1, 3, H, W) in the manner of `style` (1, 3, h, w), both RGB in [0, 1], and yield each step.
 
     The objective is content_weight * content + style_weight * style + tv_weight * total variation (Gatys et al. 2016,
-    eq. 7, and a smoothness term); content and style are means over their layers. `start` is a name in STARTS or a
-    picture of content's size to go on from. `learning_rate` None takes the optimizer's own in LEARNING_RATES.
+    eq. 7, and a smoothness term); content and style are means over their layers, weighted where the layers come as
+    {layer: weight}. `start` is a name in STARTS or a picture of content's size to go on from. `learning_rate` None
+    takes the optimizer's own in LEARNING_RATES.
 
     Raises ParameterError for a value that makes no sense, and LessonError when the loss is no longer a number.
     """
@@ -82,13 +87,14 @@ def transfer(
         style_layers=style_layers,
         normalization=normalization,
     )
-    yield from optimize(start_image(content, start, seed), objective, steps, optimizer, learning_rate)
+    first = start_image(content, start, seed)
+    yield from optimize(first, objective, steps, optimizer, learning_rate, adam_betas, adam_epsilon)
 
 
 def reconstruct(
     image: Tensor,
     backbone: Backbone,
-    layers: Sequence[str] = CONTENT_LAYERS,
+    layers: Layers = CONTENT_LAYERS,
     *,
     steps: int = 200,
     tv_weight: float = 0.0,
@@ -112,7 +118,7 @@ def reconstruct(
 def synthesize_texture(
     style: Tensor,
     backbone: Backbone,
-    layers: Sequence[str] = STYLE_LAYERS,
+    layers: Layers = STYLE_LAYERS,
     *,
     size: tuple[int, int] | None = None,
     steps: int = 200,
@@ -167,8 +173,8 @@ def make_objective(
     content_weight: float = 1.0,
     style_weight: float = 1e3,
     tv_weight: float = 0.0,
-    content_layers: Sequence[str] = CONTENT_LAYERS,
-    style_layers: Sequence[str] = STYLE_LAYERS,
+    content_layers: Layers = CONTENT_LAYERS,
+    style_layers: Layers = STYLE_LAYERS,
     normalization: str = "relative",
 ) -> Objective:
     """The function that all three methods minimize: image -> {"content": ..., "style": ..., "tv": ...}, weighted.
@@ -176,13 +182,12 @@ def make_objective(
     A picture that is None, or a weight of zero, leaves its term out. Targets are computed once, here. Raises
     ParameterError for a weight that is negative or no finite number, and where no term is left.
     """
-    weights = {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
+    check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
+    content_shares = layer_shares(content_layers) if content is not None and content_weight else {}
+    style_shares = layer_shares(style_layers) if style is not None and style_weight else {}
     with torch.no_grad():
-        features = backbone(content, content_layers) if content is not None and content_weight else {}
-        painted = backbone(style, style_layers) if style is not None and style_weight else {}
+        features = backbone(content, content_shares) if content_shares else {}
+        painted = backbone(style, style_shares) if style_shares else {}
         grams = {name: gram_matrix(f) for name, f in painted.items()}
 
     def objective(image: Tensor) -> dict[str, Tensor]:
@@ -190,13 +195,13 @@ def make_objective(
         mine = backbone(image, {*features, *grams}) if features or grams else {}
         terms = {}
         if features:
-            errors = [content_loss(mine[name], target, normalization) for name, target in features.items()]
-            terms["content"] = content_weight * sum(errors) / len(errors)
+            errors = {k: content_loss(mine[k], target, normalization) for k, target in features.items()}
+            terms["content"] = content_weight * sum(content_shares[k] * error for k, error in errors.items())
         if grams:
-            errors = [style_loss(gram_matrix(mine[name]), target, normalization) for name, target in grams.items()]
-            terms["style"] = style_weight * sum(errors) / len(errors)
+            errors = {k: style_loss(gram_matrix(mine[k]), target, normalization) for k, target in grams.items()}
+            terms["style"] = style_weight * sum(style_shares[k] * error for k, error in errors.items())
         if tv_weight:
-            terms["tv"] = tv_weight * total_variation(image)
+            terms["tv"] = tv_weight * total_variation(image, normalization)
         return terms
 
     if not (features or grams or tv_weight):
@@ -204,8 +209,33 @@ def make_objective(
     return objective
 
 
+def layer_shares(layers: Layers) -> dict[str, float]:
+    """Each layer's share of its term, in sum 1; a layer of weight 0 is left out.
+
+    Raises ParameterError for a weight that is negative or no finite number, and where no layer is left.
+    """
+    weights = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
+    check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
+    if not (whole := sum(weights.values())):
+        raise ParameterError("no layer has a weight: name at least one")
+    return {name: weight / whole for name, weight in weights.items() if weight}
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Raise ParameterError unless every named weight is a finite number, 0 or more."""
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
+
+
 def optimize(
-    start: Tensor, objective: Objective, steps: int, optimizer: str = "lbfgs", learning_rate: float | None = None
+    start: Tensor,
+    objective: Objective,
+    steps: int,
+    optimizer: str = "lbfgs",
+    learning_rate: float | None = None,
+    adam_betas: Sequence[float] = ADAM_BETAS,
+    adam_epsilon: float = ADAM_EPSILON,
 ) -> Iterator[Step]:
     """Minimize `objective` over the pixels from `start` (1, 3, H, W) and yield each step; the loop of the course.
 
@@ -224,9 +254,11 @@ def optimize(
     rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
     if not 0 < rate < math.inf:
         raise ParameterError(f"learning_rate is {rate}; give a number above 0")
+    if len(adam_betas) != 2 or not all(0 <= beta < 1 for beta in adam_betas) or not 0 < adam_epsilon < math.inf:
+        raise ParameterError("adam_betas must be two numbers in [0, 1), and adam_epsilon a number above 0")
     image = start.detach().clone().requires_grad_()
     if optimizer == "adam":
-        solver, scale = torch.optim.Adam([image], lr=rate), 1.0
+        solver, scale = torch.optim.Adam([image], lr=rate, betas=tuple(adam_betas), eps=adam_epsilon), 1.0
     else:
         # One evaluation per step, the state carried on. Torch's default tolerances would stop a small loss at once.
         solver = torch.optim.LBFGS([image], rate, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
@@ -281,7 +313,10 @@ def total(terms: dict[str, Tensor]) -> Tensor:
 
 
 def start_image(content: Tensor, start: str | Tensor, seed: int = 0) -> Tensor:
-    """The picture (1, 3, H, W) to start from: content, uniform noise, noise * content, or a given one of that size."""
+    """The picture (1, 3, H, W) to start from: a name in STARTS, or a given one of that size.
+
+    The noise is uniform in [0, 1]; "noise+content" is the mean of the two, which stays in that range.
+    """
     if isinstance(start, Tensor):
         if start.shape != content.shape:
             raise ParameterError(f"start has the shape {tuple(start.shape)}; it must be {tuple(content.shape)}")
@@ -292,7 +327,7 @@ def start_image(content: Tensor, start: str | Tensor, seed: int = 0) -> Tensor:
         return content
     # Drawn on the CPU, so that a seed means the same noise on every device.
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(seed)).to(content)
-    return noise if start == "noise" else noise * content
+    return {"noise": noise, "noise*content": noise * content, "noise+content": (noise + content) / 2}[start]
 
 
 def resize(image: Tensor, scale: float) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .errors import ParameterError
 
-NORMALIZATIONS = ("relative", "gatys", "mean")
+NORMALIZATIONS = ("relative", "gatys", "mean", "sum")
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def content_loss(features: Tensor, target: Tensor, normalization: str = "relativ
     """Distance between features F and target P, both (B, C, H, W): a scalar, summed over the batch.
 
     - "relative" (our default): |F - P|^2 / |P|^2 for each sample, so that one weight fits every layer and backbone
-    - "gatys": 1/2 sum (F - P)^2 (Gatys et al. 2016, eq. 1)
+    - "gatys" and "sum": 1/2 sum (F - P)^2 (Gatys et al. 2016, eq. 1)
     - "mean": the mean of (F - P)^2 for each sample
 
     Raises ParameterError for another `normalization`.
@@ -35,10 +35,8 @@ def content_loss(features: Tensor, target: Tensor, normalization: str = "relativ
     squares = _energy(features - target)
     if _checked(normalization) == "relative":
         squares = squares / _nonzero(_energy(target))
-    elif normalization == "gatys":
-        squares = squares / 2
     else:
-        squares = squares / features[0].numel()
+        squares = squares / (features[0].numel() if normalization == "mean" else 2)
     return squares.sum()
 
 
@@ -48,6 +46,7 @@ def style_loss(gram: Tensor, target: Tensor, normalization: str = "relative") ->
     - "relative" (our default): |G - A|^2 / |A|^2 for each sample
     - "gatys": 1/(4 N^2) sum (G - A)^2 with N = C channels (Gatys et al. 2016, eq. 4; its 1/M^2 is in `gram_matrix`)
     - "mean": the mean of (G - A)^2 for each sample
+    - "sum": 1/2 sum (G - A)^2
 
     Summed over the batch. Raises ParameterError for another `normalization`.
     """
@@ -55,19 +54,24 @@ def style_loss(gram: Tensor, target: Tensor, normalization: str = "relative") ->
     if _checked(normalization) == "relative":
         squares = squares / _nonzero(_energy(target))
     else:
-        squares = squares / ((4 if normalization == "gatys" else 1) * gram.shape[1] ** 2)
+        squares = squares / {"gatys": 4 * gram.shape[1] ** 2, "mean": gram.shape[1] ** 2, "sum": 2}[normalization]
     return squares.sum()
 
 
-def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of neighboring pixels of an image (B, C, H, W), down plus across: a scalar.
+def total_variation(image: Tensor, normalization: str = "relative") -> Tensor:
+    """Differences d of neighboring pixels of an image (B, C, H, W), down plus across: a scalar.
 
-    The anisotropic, squared form (Mahendran & Vedaldi 2015 with beta = 2): it punishes speckle more than edges.
-    An image one pixel high or wide has no difference in that direction.
+    - "relative" (our default): the mean of d^2 (Mahendran & Vedaldi 2015 with beta = 2), which does not depend on the
+      size and punishes speckle more than edges
+    - any other: the sum of |d|, which is what published code adds to the sums of the other formulas
+
+    An image one pixel high or wide has no difference in that direction. Raises ParameterError for another
+    `normalization`.
     """
-    down = (image[:, :, 1:] - image[:, :, :-1]).square()
-    across = (image[..., 1:] - image[..., :-1]).square()
-    return sum((d.mean() for d in (down, across) if d.numel()), image.new_zeros(()))
+    differences = [d for d in (image.diff(dim=2), image.diff(dim=3)) if d.numel()]
+    if _checked(normalization) == "relative":
+        return sum((d.square().mean() for d in differences), image.new_zeros(()))
+    return sum((d.abs().sum() for d in differences), image.new_zeros(()))
 
 
 def _energy(x: Tensor) -> Tensor:

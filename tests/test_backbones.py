@@ -26,6 +26,7 @@ from nst_lesson.backbones import (
     load_backbone,
     normalize_filters,
     resolve_device,
+    stand_ins,
 )
 from nst_lesson.errors import LessonError, ParameterError, WeightsError
 from nst_lesson.images import load_image
@@ -185,6 +186,28 @@ def test_true_first_layers_of_vgg19():
     normalize_filters(vgg, [image])
     for features in vgg(image, ("relu1_1", "relu3_4")).values():
         assert features.mean() == pytest.approx(1, rel=0.2)  # channels that hardly fire stay under 1
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_activation_scale_multiplies_every_feature(normalized):
+    image, layers = seeded((1, 3, 32, 32)), ("conv1_1", "relu4_1")
+    plain = load_backbone("random", normalized=normalized)(image, layers)
+    scaled = load_backbone("random", normalized=normalized, activation_scale=57.0)(image, layers)
+    torch.testing.assert_close(scaled, {k: 57 * f for k, f in plain.items()})
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_activation_scale_without_sense(scale):
+    with pytest.raises(ParameterError, match="activation_scale is .*; give a number above 0"):
+        load_backbone("random", activation_scale=scale)
+
+
+def test_relu5_1_stands_in_for_what_lies_deeper_only(pocket):
+    asked = ("relu5_3", "conv5_2", "conv5_1", "relu4_2", "nonsense")
+    used = ("relu5_1", "relu5_1", "conv5_1", "relu4_2", "nonsense")
+    assert stand_ins(pocket, asked) == dict(zip(asked, used, strict=True))
+    full = load_backbone("random-vgg16")
+    assert stand_ins(full, ("relu5_3",)) == {"relu5_3": "relu5_3"}
 
 
 # The pocket network

@@ -88,6 +88,19 @@ def test_the_objective_is_the_weighted_mean_over_layers(tiny):
     torch.testing.assert_close(total(terms), sum(wanted.values()))
 
 
+def test_layers_with_weights_count_by_their_share(tiny):
+    image = picture(32, 40, seed=2)
+    errors = [make_objective(tiny, style=STYLE, style_layers=(k,))(image)["style"] for k in ("relu1_1", "relu3_1")]
+    layers = {"relu1_1": 3.0, "relu2_1": 0.0, "relu3_1": 1.0}
+    style = make_objective(tiny, style=STYLE, style_layers=layers)(image)["style"]
+    torch.testing.assert_close(style, 0.75 * errors[0] + 0.25 * errors[1])
+
+
+def test_total_variation_goes_with_the_formulas_of_the_other_terms(tiny):
+    objective = make_objective(tiny, content=CONTENT, tv_weight=2.0, normalization="mean")
+    torch.testing.assert_close(objective(STYLE)["tv"], 2 * total_variation(STYLE, "mean"))
+
+
 @pytest.mark.parametrize(
     ("zero", "left"),
     [("content_weight", {"style", "tv"}), ("style_weight", {"content", "tv"}), ("tv_weight", {"content", "style"})],
@@ -211,6 +224,18 @@ def _evaluated(image: Tensor, scale: float) -> Tensor:
     return loss
 
 
+def test_adam_takes_its_settings(tiny):
+    objective = make_objective(tiny, content=CONTENT, style=STYLE)
+    image = CONTENT.clone().requires_grad_()
+    adam = torch.optim.Adam([image], lr=0.02, betas=(0.99, 0.9), eps=0.1)
+    for step in optimize(CONTENT, objective, 4, "adam", 0.02, [0.99, 0.9], 0.1):
+        adam.zero_grad()
+        total(objective(image)).backward()
+        adam.step()
+        image.data.clamp_(0, 1)
+    assert torch.equal(step.image, image.detach())
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_loss_falls(tiny, optimizer):
     steps = run(transfer(CONTENT, STYLE, tiny, steps=30, optimizer=optimizer))
@@ -331,6 +356,7 @@ def test_starts():
     noise = start_image(CONTENT, "noise", 4)
     assert torch.equal(start_image(CONTENT, "content"), CONTENT)
     assert torch.equal(start_image(CONTENT, "noise*content", 4), noise * CONTENT)
+    torch.testing.assert_close(start_image(CONTENT, "noise+content", 4), noise / 2 + CONTENT / 2)
     given = picture(32, 40, seed=5)
     assert torch.equal(start_image(CONTENT, given), given)
     assert noise.min() >= 0 and noise.max() <= 1
@@ -393,6 +419,12 @@ def test_a_network_that_gives_nan_is_reported_at_the_first_step():
         ({"tv_weight": math.inf}, "tv_weight is inf"),
         ({"style_layers": ("relu9_9",)}, "unknown layer .*'relu9_9'"),
         ({"content_layers": ("conv",)}, "unknown layer .*'conv'"),
+        ({"style_layers": {"relu1_1": -1.0}}, "the weight of relu1_1 is -1.0; give a finite number, 0 or more"),
+        ({"style_layers": {"relu1_1": 0.0}}, "no layer has a weight"),
+        ({"content_layers": ()}, "no layer has a weight"),
+        ({"adam_betas": [0.9]}, "adam_betas must be two numbers"),
+        ({"adam_betas": [0.9, 1.0]}, "adam_betas must be two numbers"),
+        ({"adam_epsilon": 0.0}, "adam_epsilon a number above 0"),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )

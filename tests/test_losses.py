@@ -84,7 +84,9 @@ FEATURES = torch.tensor([2.0, 2.0, 3.0, 7.0]).view(1, 1, 2, 2)
 TARGET = torch.tensor([1.0, 0.0, 0.0, 3.0]).view(1, 1, 2, 2)
 
 
-@pytest.mark.parametrize(("normalization", "wanted"), [("relative", 3.0), ("gatys", 15.0), ("mean", 7.5)])
+@pytest.mark.parametrize(
+    ("normalization", "wanted"), [("relative", 3.0), ("gatys", 15.0), ("mean", 7.5), ("sum", 15.0)]
+)
 def test_content_loss_by_hand(normalization, wanted):
     assert content_loss(FEATURES, TARGET, normalization).item() == wanted
 
@@ -94,7 +96,9 @@ GRAM = torch.tensor([[[2.0, 3.0], [3.0, 9.0]]])
 STYLE = torch.tensor([[[1.0, 5.0], [5.0, 5.0]]])
 
 
-@pytest.mark.parametrize(("normalization", "wanted"), [("relative", 25 / 76), ("gatys", 25 / 16), ("mean", 25 / 4)])
+@pytest.mark.parametrize(
+    ("normalization", "wanted"), [("relative", 25 / 76), ("gatys", 25 / 16), ("mean", 25 / 4), ("sum", 25 / 2)]
+)
 def test_style_loss_by_hand(normalization, wanted):
     assert style_loss(GRAM, STYLE, normalization).item() == pytest.approx(wanted)
 
@@ -156,7 +160,7 @@ def test_a_zero_sample_leaves_its_neighbor_in_the_batch_alone():
     torch.testing.assert_close(content_loss(features, target), wanted)
 
 
-@pytest.mark.parametrize("loss", [content_loss, style_loss])
+@pytest.mark.parametrize("loss", [content_loss, style_loss, lambda image, _, name: total_variation(image[None], name)])
 def test_an_unknown_normalization_names_the_known_ones(loss):
     with pytest.raises(ParameterError, match="'gaty'; choose one of relative, gatys, mean"):
         loss(torch.ones(1, 2, 2), torch.ones(1, 2, 2), "gaty")
@@ -182,6 +186,13 @@ def test_total_variation_of_ramps_by_hand():
     assert total_variation(across.transpose(2, 3)) == 0.25
     both = across + torch.arange(4.0).view(4, 1)  # and every step down is 1
     assert total_variation(both) == 1.25
+
+
+@pytest.mark.parametrize("normalization", ["gatys", "mean", "sum"])
+def test_total_variation_beside_sums_is_a_sum_of_absolute_differences(normalization):
+    across = torch.arange(5.0).mul(-0.5).expand(2, 3, 4, 5)  # 2 x 3 x 4 x 4 steps of 0.5
+    assert total_variation(across, normalization) == 48
+    assert total_variation(across.transpose(2, 3), normalization) == 48
 
 
 def test_total_variation_sees_both_signs_and_every_channel():
