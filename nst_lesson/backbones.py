@@ -215,7 +215,8 @@ def load_backbone(
     255 times ImageNet's mean deviation, brings torchvision's to the size of Caffe's, for which many published weights
     of losses were chosen. Weights that are not here are downloaded: see `fetch_weights`.
 
-    Raises ParameterError for an unknown name, pooling, scale or device, and WeightsError where the weights cannot be had.
+    Raises ParameterError for an unknown name, pooling, scale or device, and WeightsError where the weights cannot be
+    had.
     """
     device = resolve_device(device)
     if not 0 < activation_scale < math.inf:
