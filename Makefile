@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test soak lab lint bench notebooks html clean
+.PHONY: help run test soak lab lint bench notebooks recipes html clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -42,6 +42,10 @@ bench: $(READY)  ## speed and memory on this machine (keep it idle meanwhile)
 notebooks: $(READY)  ## execute the lessons at their defaults and store their outputs
 	@$(BIN)/nst-lesson notebooks
 	@echo "the lessons in notebooks/ have new outputs: look at them before you commit"
+
+recipes: $(READY)  ## run the published recipes small, and store the table that lesson 05 shows
+	@$(BIN)/python data/recipes/run.py
+	@echo "pictures and numbers are in data/recipes/: look at them before you commit"
 
 html: $(READY)  ## the lessons, as they are stored, as HTML pages
 	@$(BIN)/nst-lesson html -o site

@@ -53,7 +53,9 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="may be repeated"
     )
-    command.add_argument("-f", "--file", metavar="FILE", help="a YAML file of parameters; -p goes before it")
+    files = command.add_mutually_exclusive_group()
+    files.add_argument("-f", "--file", metavar="FILE", help="a YAML file of parameters; -p goes before it")
+    files.add_argument("--recipe", metavar="NAME", help="a published recipe for lesson 04, a file of notebooks/recipes")
     command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
 
 
@@ -67,7 +69,8 @@ def _add(commands: argparse._SubParsersAction, function, text: str) -> argparse.
 def run(arguments: argparse.Namespace) -> int:
     """Execute a lesson and say what it left and where."""
     course = _course()
-    values = course.read_parameters(arguments.file) if arguments.file else {}
+    file = course.find_recipe(arguments.recipe) if arguments.recipe else arguments.file
+    values = course.read_parameters(file) if file else {}
     values |= dict(arguments.parameter)
     try:
         folder = course.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir)

@@ -86,6 +86,14 @@ def find_lesson(lesson: str | os.PathLike[str]) -> Path:
     raise ParameterError(f"there is no lesson {text!r}{_choices(text, known)}")
 
 
+def find_recipe(name: str) -> Path:
+    """The parameter file notebooks/recipes/<name>.yaml. Raises ParameterError, with the nearest name, for no such."""
+    known = {path.stem: path for path in sorted((notebooks_dir() / "recipes").glob("*.yaml"))}
+    if name not in known:
+        raise ParameterError(f"there is no recipe {name!r}{_choices(name, known)}")
+    return known[name]
+
+
 def _choices(word: str, known: Mapping[str, object]) -> str:
     """The end of a message about an unknown name: the known name that is nearest to it or contains it, and all."""
     near = difflib.get_close_matches(word.lower(), known, n=1) or [name for name in known if word.lower() in name]

@@ -1,0 +1,172 @@
+"""The published recipes: settings as their sources state them, losses of the size they report, and runs on pocket."""
+
+import json
+import math
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+import nst_lesson as nst
+from nst_lesson import cli, course
+from nst_lesson.gatys import start_image
+
+FILES = sorted((course.notebooks_dir() / "recipes").glob("*.yaml"))
+STORED = Path(__file__).resolve().parents[1] / "data" / "recipes"
+OBJECTIVE = ("content_weight", "style_weight", "tv_weight", "content_layers", "style_layers", "normalization")
+
+# What the sources state, word by word; what is assumed is marked as such in the files.
+STATED = {
+    "gatys-2016": {
+        "backbone": "vgg19",
+        "normalized": True,
+        "pooling": "avg",
+        "content_layers": ["relu4_2"],
+        "normalization": "gatys",
+        "start": "noise",
+        "optimizer": "lbfgs",
+    },
+    "vgg19-adam": {
+        "backbone": "vgg19",
+        "content_layers": ["relu4_2"],
+        "content_weight": 1e3,
+        "style_weight": 1e-2,
+        "normalization": "mean",
+        "start": "content",
+        "optimizer": "adam",
+        "steps": 2000,
+    },
+    "vgg16-adam": {
+        "backbone": "vgg16",
+        "content_layers": ["relu5_3"],
+        "size": 384,
+        "style_size": 256,
+        "start": "content",
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "steps": 1000,
+    },
+    "noise-times-content": {
+        "backbone": "vgg19",
+        "content_layers": ["relu4_2"],
+        "normalization": "sum",
+        "start": "noise*content",
+        "steps": 3000,
+        "snapshots": [1, 1065, 2999],
+    },
+    "keras-gatys": {
+        "backbone": "vgg19",
+        "size": 512,
+        "content_layers": ["relu5_2"],
+        "content_weight": 1e4,
+        "style_weight": 1e-2,
+        "tv_weight": 4e-4,
+        "normalization": "mean",
+        "start": "content",
+        "optimizer": "adam",
+        "learning_rate": 0.02,
+        "adam_betas": [0.99, 0.999],
+        "adam_epsilon": 0.1,
+        "steps": 1000,
+    },
+}
+
+each_recipe = pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+
+
+def objective_of(recipe, content, style):
+    """The objective of a recipe on the pocket network."""
+    pocket = nst.load_backbone("pocket", activation_scale=recipe["activation_scale"])
+    settings = {key: recipe[key] for key in OBJECTIVE}
+    settings["content_layers"] = list(nst.stand_ins(pocket, recipe["content_layers"]).values())
+    return nst.make_objective(pocket, content=content, style=style, **settings)
+
+
+def test_every_recipe_of_the_course_is_there():
+    assert {file.stem for file in FILES} == set(STATED)
+
+
+@each_recipe
+def test_a_recipe_fits_the_parameters_of_lesson_04(file):
+    values = course.check_parameters(course.find_lesson("04"), course.read_parameters(file))
+    assert values["style_layers"] == list(nst.STYLE_LAYERS)
+    assert {key: values[key] for key in STATED[file.stem]} == STATED[file.stem]
+    assert "ssumed" in file.read_text(encoding="utf-8")
+
+
+def test_the_ratio_of_gatys_2016():
+    recipe = course.read_parameters(course.find_recipe("gatys-2016"))
+    assert recipe["content_weight"] / recipe["style_weight"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("photo", "painting"), [("chelsea", "nocturne"), ("coffee", "wave"), ("astronaut", "stained_glass")]
+)
+def test_the_first_loss_of_vgg19_adam_is_of_the_reported_size(photo, painting):
+    """19.7 million at step 0. The pictures and the network are others, so the order of magnitude is what can agree."""
+    recipe = course.read_parameters(course.find_recipe("vgg19-adam"))
+    content, style = nst.load_image(photo, 256), nst.load_image(painting, 256)
+    terms = objective_of(recipe, content, style)(start_image(content, recipe["start"]))
+    assert terms["content"] == 0  # it starts from the content picture
+    assert 19.7e6 / 10 < sum(terms.values()).item() < 19.7e6 * 10
+
+
+def test_the_loss_of_keras_gatys_after_a_hundred_steps_is_of_the_reported_size():
+    """16.9 million after the first hundred, with other pictures and a network of four times the width."""
+    recipe = course.read_parameters(course.find_recipe("keras-gatys"))
+    content, style = nst.load_image("chelsea", 160), nst.load_image("wave", 160)
+    steps = nst.optimize(
+        content,
+        objective_of(recipe, content, style),
+        100,
+        "adam",
+        recipe["learning_rate"],
+        recipe["adam_betas"],
+        recipe["adam_epsilon"],
+    )
+    losses = [step.loss for step in steps]
+    assert 16.9e6 / 10 < losses[-1] < 16.9e6 * 10
+    assert losses[-1] < losses[0]
+
+
+def test_a_recipe_runs_on_pocket_when_asked_and_says_which_layer_stands_in(tmp_path):
+    options = ["-p", "backbone", "pocket", "-p", "size", "128", "-p", "steps", "2", "-o", str(tmp_path)]
+    assert cli.main(["run", "04", "--recipe", "keras-gatys", *options]) == 0
+    settings = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["settings"]
+    assert (settings["content_layers"], settings["adam_epsilon"], settings["activation_scale"]) == (["relu5_1"], 0.1, 57)
+    notebook = nbformat.read(tmp_path / "04_gatys_style_transfer.ipynb", as_version=4)
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "pocket ends before relu5_2: relu5_1 stands in" in printed
+
+
+def test_a_recipe_without_its_weights_says_so_and_names_pocket(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there: offline, wherever this runs
+    monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    monkeypatch.delenv("NST_LESSON_WEIGHTS", raising=False)
+    assert cli.main(["run", "04", "--recipe", "vgg16-adam", "-o", str(tmp_path / "out")]) == 2
+    message = capfd.readouterr().err.splitlines()[-1]
+    assert "vgg16-397923af.pth" in message and '"pocket"' in message
+
+
+def test_an_unknown_recipe_is_one_line(capfd):
+    assert cli.main(["run", "04", "--recipe", "vgg16"]) == 2
+    assert "there is no recipe 'vgg16': did you mean 'vgg16-adam'?" in capfd.readouterr().err
+
+
+def test_a_recipe_and_a_file_exclude_each_other(capfd):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "04", "--recipe", "gatys-2016", "-f", "mine.yaml"])
+    assert "not allowed with" in capfd.readouterr().err
+
+
+def test_the_stored_table_has_every_recipe_with_its_picture_and_its_curve():
+    runs = json.loads((STORED / "results.json").read_text(encoding="utf-8"))["runs"]
+    assert {run["recipe"] for run in runs.values()} == set(STATED)
+    for run in runs.values():
+        assert len(run["loss"]) == run["steps"] and all(map(math.isfinite, run["loss"]))
+        picture = nst.load_image(STORED / run["picture"])
+        assert max(picture.shape[2:]) == run["size"] and picture.std() > 0.05
+        assert run["seconds"] > 0
+    assert torch.tensor([run["loss"][-1] < run["loss"][0] for run in runs.values()]).all()
