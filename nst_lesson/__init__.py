@@ -18,12 +18,14 @@ from .losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance
 from .paths import data_dir, run_folder
 from .show import figure_image, plot_losses, show_images, show_maps
-from .widgets import LiveTransfer
+from .widgets import GramExplorer, LayerExplorer, LiveTransfer
 
 __all__ = [
     "CONTENT_LAYERS",
     "NORMALIZATIONS",
     "STYLE_LAYERS",
+    "GramExplorer",
+    "LayerExplorer",
     "LessonError",
     "LiveTransfer",
     "Step",

@@ -27,16 +27,26 @@ def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, wid
 
 
 def show_maps(
-    maps: Mapping[str, Tensor], *, columns: int | None = None, width: float = 7.5, shared: bool = False
+    maps: Mapping[str, Tensor],
+    *,
+    columns: int | None = None,
+    width: float = 7.5,
+    shared: bool = False,
+    signed: bool = False,
 ) -> Image:
     """Maps of numbers (H, W), such as feature maps and Gram matrices, side by side as heat maps, dark to bright.
 
     Each runs from its own least to its greatest value; with `shared`, all run from the least to the greatest of all,
-    so that they can be compared. `columns`, `width` and errors are as in `show_images`.
+    so that they can be compared. With `signed`, all share a scale on which 0 is white, positive values are red and
+    negative ones blue; it ends where 1 % of the values lie beyond, since a Gram matrix has a few that dwarf the others.
+    `columns`, `width` and errors are as in `show_images`.
     """
     arrays = {title: m.detach().cpu().numpy() for title, m in maps.items()}
     options = {"cmap": "magma", "interpolation": "nearest"}
-    if shared and arrays:
+    if signed and arrays:
+        limit = np.quantile(np.abs(np.concatenate([a.ravel() for a in arrays.values()])), 0.99)
+        options |= {"cmap": "RdBu_r", "vmin": -(limit or 1), "vmax": limit or 1}
+    elif shared and arrays:
         options |= {"vmin": min(a.min() for a in arrays.values()), "vmax": max(a.max() for a in arrays.values())}
     return figure_image(_grid(arrays, columns, width, **options), "jpeg", alt="heat maps: " + ", ".join(arrays))
 

@@ -154,6 +154,18 @@ def test_maps_share_a_scale_only_when_asked():
     assert 80 < shared[at] < 140
 
 
+def test_signed_maps_show_zero_white_and_a_few_giants_do_not_hide_the_rest():
+    small = torch.tensor([[0.0, 1.0], [-1.0, 0.0]]).repeat_interleave(20, 0).repeat_interleave(20, 1)
+    giant = small.clone()
+    giant[0, 0] = 1000.0  # one of 1600
+    picture = np.asarray(opened(show_maps({"giant": giant, "small": small}, signed=True)).convert("RGB")).astype(int)
+    rows, left = [int(x * picture.shape[0]) for x in (0.35, 0.75)], int(0.25 * picture.shape[1])
+    for start in (0, picture.shape[1] // 2):  # the maps are as good as equal
+        zero, red, blue, _ = (picture[y, start + x] for y in rows for x in (left // 2, left * 3 // 2))
+        assert zero.min() > 230
+        assert red[0] > red[2] + 60 and blue[2] > blue[0] + 60  # the ends of the scale are dark red and dark blue
+
+
 def test_no_maps_is_an_error_that_says_so():
     with pytest.raises(ParameterError, match="there are no pictures"):
         show_maps({}, shared=True)
