@@ -127,14 +127,14 @@ def test_the_loss_of_keras_gatys_after_a_hundred_steps_is_of_the_reported_size()
     )
     losses = [step.loss for step in steps]
     assert 16.9e6 / 10 < losses[-1] < 16.9e6 * 10
-    assert losses[-1] < losses[0]
+    assert losses[-1] < max(losses) / 1.5  # it rises first: at the start, the content picture, one term is zero
 
 
 def test_a_recipe_runs_on_pocket_when_asked_and_says_which_layer_stands_in(tmp_path):
     options = ["-p", "backbone", "pocket", "-p", "size", "128", "-p", "steps", "2", "-o", str(tmp_path)]
     assert cli.main(["run", "04", "--recipe", "keras-gatys", *options]) == 0
-    settings = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["settings"]
-    assert (settings["content_layers"], settings["adam_epsilon"], settings["activation_scale"]) == (["relu5_1"], 0.1, 57)
+    used = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["settings"]
+    assert (used["content_layers"], used["adam_epsilon"], used["activation_scale"]) == (["relu5_1"], 0.1, 57)
     notebook = nbformat.read(tmp_path / "04_gatys_style_transfer.ipynb", as_version=4)
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert "pocket ends before relu5_2: relu5_1 stands in" in printed
