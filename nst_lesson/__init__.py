@@ -18,17 +18,19 @@ from .losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance
 from .paths import data_dir, run_folder
 from .show import figure_image, plot_losses, show_images, show_maps
-from .widgets import GramExplorer, LayerExplorer, LiveTransfer
+from .widgets import BeforeAfter, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
 
 __all__ = [
     "CONTENT_LAYERS",
     "NORMALIZATIONS",
     "STYLE_LAYERS",
+    "BeforeAfter",
     "GramExplorer",
     "LayerExplorer",
     "LessonError",
     "LiveTransfer",
     "Step",
+    "StyleMixer",
     "check",
     "coarse_to_fine",
     "content_distance",

@@ -5,6 +5,7 @@ They use only what ipywidgets 7.7 (Colab) and 8 share, and in a thread never pyp
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 import threading
@@ -17,11 +18,12 @@ from typing import Any
 
 import ipywidgets
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .backbones import STYLE_LAYERS
 from .errors import ParameterError
-from .gatys import Backbone, Step, check_images
+from .gatys import Backbone, Step, check_images, transfer
 from .images import load_image, to_pil
 from .losses import gram_matrix, style_loss
 from .show import show_images, show_maps
@@ -89,8 +91,7 @@ class LiveTransfer(Worker):
     """A run of steps that is watched as it paints: Run, Stop, a progress bar and the picture.
 
     `begin` makes a fresh iterator of Steps, for instance `lambda: nst.transfer(content, style, backbone, steps=100)`.
-    The steps run in a thread, so the notebook stays usable and Stop takes effect after the step in hand. `.step` is the
-    last Step (None before the first). An error is shown in the widget, and `wait()` raises it.
+    Stop takes effect after the step in hand. `.step` is the last Step (None before the first).
     """
 
     def __init__(self, begin: Callable[[], Iterator[Step]], steps: int, *, size: int = 384) -> None:
@@ -102,7 +103,8 @@ class LiveTransfer(Worker):
         self.picture = ipywidgets.Image(format="jpeg", width=size, layout=ipywidgets.Layout(visibility="hidden"))
         self.run_button.on_click(lambda _: self.run())
         self.stop_button.on_click(lambda _: self.stop())
-        super().__init__(ipywidgets.HBox([self.run_button, self.stop_button, self.bar]), self.picture)
+        self.controls = _row(self.run_button, self.stop_button, self.bar)
+        super().__init__(self.controls, self.picture)
 
     def run(self) -> None:
         """Start from the beginning. A second click while it runs does nothing."""
@@ -145,10 +147,49 @@ class LiveTransfer(Worker):
             self._draw()
 
     def _draw(self) -> None:
-        buffer = io.BytesIO()
-        to_pil(self.step.image).save(buffer, format="jpeg", quality=88)
-        self.picture.value, self.picture.layout.visibility = buffer.getvalue(), "visible"
+        self._show(self.step.image)
         self.bar.value, self.bar.description = self.step.index, f"step {self.step.index}"
+
+    def _show(self, image: Tensor) -> None:
+        self.picture.value, self.picture.layout.visibility = _jpeg(to_pil(image), 88), "visible"
+
+
+class StyleMixer(LiveTransfer):
+    """Style transfer with a slider for the weight of each style layer and one for style against content, β / α.
+
+    Of the layers' weights only the ratios count. A slider that is moved starts a run from the beginning, also while one
+    runs: the picture is what `transfer` makes with `settings()`, whatever came before. `options` go to `transfer`, too.
+    """
+
+    def __init__(
+        self,
+        content: Tensor,
+        style: Tensor,
+        backbone: Backbone,
+        steps: int = 60,
+        *,
+        layers: Sequence[str] = STYLE_LAYERS,
+        size: int = 384,
+        **options: Any,
+    ) -> None:
+        look = {"min": 0, "continuous_update": False}
+        self.weights = {name: ipywidgets.FloatSlider(1, max=1, step=0.05, description=name, **look) for name in layers}
+        self.style_weight = ipywidgets.FloatLogSlider(
+            1e3, max=6, step=0.25, description="β / α", readout_format=".3g", **look
+        )
+        super().__init__(
+            lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()), steps, size=size
+        )
+        sliders = [*self.weights.values(), self.style_weight]
+        for slider in sliders:
+            slider.observe(lambda _: self.restart(), "value")
+        self.children = [self.controls, _row(self.picture, ipywidgets.VBox(sliders)), self.message]
+        self._show(content)
+
+    def settings(self) -> dict[str, Any]:
+        """What the sliders say, as arguments of `transfer`."""
+        layers = {name: slider.value for name, slider in self.weights.items()}
+        return {"style_weight": self.style_weight.value, "style_layers": layers}
 
 
 class Explorer(Worker):
@@ -175,7 +216,9 @@ class Explorer(Worker):
         ]
         self.layer = ipywidgets.Dropdown(options=list(layers), description="layer")
         self.upload = ipywidgets.FileUpload(accept="image/*", description="Own picture")
-        self.caption, self._uploads = ipywidgets.HTML(), deque()
+        self.caption = ipywidgets.HTML()
+        self._uploads: deque[bytes] = deque()
+        self._own = 0  # pictures that were uploaded and could be read
         super().__init__()
         self.upload.observe(lambda change: self._receive(change["new"]), "value")
         self.draw_on_change(*self.menus, self.layer)
@@ -200,18 +243,21 @@ class Explorer(Worker):
 
     def _receive(self, value: Any) -> None:
         """Keep uploaded files for the thread. They come as {name: file} in ipywidgets 7 and as a tuple in 8."""
-        files = value.items() if isinstance(value, Mapping) else [(file["name"], file) for file in value]
-        self._uploads.extend((name, bytes(file["content"])) for name, file in files)
+        files = value.values() if isinstance(value, Mapping) else value
+        self._uploads.extend(bytes(file["content"]) for file in files)
         self.refresh()
 
     def _take_uploads_and_draw(self) -> None:
         while self._uploads:
-            title, content = self._uploads.popleft()
             first = next(iter(self.images.values()))
-            self.images[title] = load_image(content, max(first.shape[2:]), device=first.device)
-            for menu, chosen in zip(self.menus, [title, *(menu.value for menu in self.menus[1:])], strict=True):
-                menu.options = list(self.images)
-                menu.value = chosen
+            image = load_image(self._uploads.popleft(), max(first.shape[2:]), device=first.device)
+            self._own += 1
+            self.images[f"own picture {self._own}"] = image
+            for menu in self.menus:
+                kept = menu.value
+                menu.options = list(self.images)  # chooses the first
+                menu.value = kept
+            self.menus[0].value = menu.options[-1]
         self.draw()
 
 
@@ -225,19 +271,13 @@ class LayerExplorer(Explorer):
     def __init__(self, backbone: Backbone, images: Mapping[str, Tensor], layers: Sequence[str] | None = None) -> None:
         super().__init__(backbone, images, layers or backbone.layers, ["picture"])
         self.channel = ipywidgets.IntSlider(description="channel", continuous_update=False)
-        self.strongest = ipywidgets.Checkbox(description="strongest first", indent=False)
+        self.strongest = ipywidgets.Checkbox(description="strongest first", indent=False, layout={"width": "auto"})
         self.picture, self.map = (ipywidgets.Image(format="jpeg") for _ in range(2))
         self.layer.observe(lambda _: self._fit_slider(), "value")
         self._fit_slider()
         self.draw_on_change(self.channel, self.strongest)
-        choice = _row(*self.menus, self.upload)
-        self.children = [
-            choice,
-            _row(self.layer, self.channel, self.strongest),
-            self.caption,
-            _row(self.picture, self.map),
-            self.message,
-        ]
+        choice, place = _row(*self.menus, self.upload), _row(self.layer, self.channel, self.strongest)
+        self.children = [choice, place, self.caption, _row(self.picture, self.map), self.message]
         self.refresh()
 
     def _fit_slider(self) -> None:
@@ -272,8 +312,8 @@ class GramExplorer(Explorer):
     def __init__(self, backbone: Backbone, images: Mapping[str, Tensor], layers: Sequence[str] = STYLE_LAYERS) -> None:
         super().__init__(backbone, images, layers, ["picture", "style"])
         self.pictures, self.matrices = (ipywidgets.Image(format="jpeg") for _ in range(2))
-        choice = _row(*self.menus, self.layer, self.upload)
-        self.children = [choice, self.caption, self.pictures, self.matrices, self.message]
+        choice, shown = _row(*self.menus, self.layer, self.upload), (_row(self.pictures), _row(self.matrices))
+        self.children = [choice, self.caption, *shown, self.message]
         self.refresh()
 
     def draw(self) -> None:
@@ -289,6 +329,57 @@ class GramExplorer(Explorer):
         self.pictures.value = show_images(pictures, width=5).data
         matrices = {"Gram matrix G": gram[0], "Gram matrix A": target[0], "G − A": (gram - target)[0]}
         self.matrices.value = show_maps(matrices, width=10, signed=True).data
+
+
+BEFORE_AFTER = """
+<div style="width: {width}px; max-width: 100%; --at: 50%">
+  <div style="position: relative; overflow: hidden; font: 12px sans-serif; color: #fff">
+    <img alt="{0}" src="{2}" style="display: block; width: 100%; margin: 0">
+    <img alt="{1}" src="{3}" style="position: absolute; top: 0; left: 0; width: 100%; height: 100%; margin: 0;
+      clip-path: inset(0 0 0 var(--at))">
+    <div style="position: absolute; top: 0; bottom: 0; left: var(--at); border-left: 2px solid #fff"></div>
+    <span style="position: absolute; left: 6px; bottom: 6px; padding: 1px 5px; background: #0009">{0}</span>
+    <span style="position: absolute; right: 6px; bottom: 6px; padding: 1px 5px; background: #0009">{1}</span>
+  </div>
+  <input type="range" min="0" max="100" value="50" aria-label="how much of {0} is seen over {1}, in percent"
+    style="display: block; width: 100%; margin: 4px 0"
+    oninput="this.parentNode.style.setProperty('--at', this.value + '%')">
+</div>
+"""  # the handler names no element: any number of these can stand on a page
+
+
+class BeforeAfter:
+    """Two pictures of one size, and a slider that uncovers one under the other: plain HTML that needs no kernel.
+
+    Both are (1, 3, H, W) in [0, 1]; `labels` name them. They are shown with the longer side `size` pixels, and stored
+    with no more. Raises ParameterError where their sizes differ.
+    """
+
+    def __init__(
+        self, before: Tensor, after: Tensor, *, labels: tuple[str, str] = ("before", "after"), size: int = 384
+    ) -> None:
+        check_images(before=before, after=after)
+        if before.shape != after.shape:
+            raise ParameterError(f"the pictures differ in size: {tuple(before.shape)} and {tuple(after.shape)}")
+        self.labels, sources = labels, []
+        for picture in (to_pil(before), to_pil(after)):
+            picture.thumbnail((size, size))
+            sources.append("data:image/jpeg;base64," + base64.b64encode(_jpeg(picture, 65)).decode())
+        width = round(size * before.shape[3] / max(before.shape[2:]))
+        self.html = BEFORE_AFTER.format(*map(html.escape, labels), *sources, width=width)
+
+    def __repr__(self) -> str:
+        """The names of the pictures, for a viewer without HTML."""
+        return "BeforeAfter({!r}, {!r})".format(*self.labels)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="jpeg", quality=quality, optimize=True)
+    return buffer.getvalue()
 
 
 def _row(*children: ipywidgets.Widget) -> ipywidgets.HBox:
