@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .backbones import STYLE_LAYERS
 from .errors import LessonError, ParameterError
-from .losses import content_loss, gram_matrix, style_loss, total_variation
+from .losses import Backbone, Layers, PerceptualLoss
 
 CONTENT_LAYERS = ("relu4_2",)
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.03}
@@ -26,9 +26,7 @@ ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # those of Kingma & Ba 2015
 LBFGS_START = 1e6  # the loss is scaled to this at the start: L-BFGS drops curvature pairs under 1e-10
 LBFGS_MAX_STEP = 0.05  # root mean square over the pixel values: without it some pictures drown in noise at step 3
 STARTS = ("content", "noise", "noise*content", "noise+content")
-Layers = Sequence[str] | Mapping[str, float]  # layers that count alike, or each with its weight
 
-Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # what load_backbone returns, or any function like it
 Objective = Callable[[Tensor], dict[str, Tensor]]  # image (1, 3, H, W) -> its weighted terms, scalars by name
 
 
@@ -182,50 +180,18 @@ def make_objective(
     A picture that is None, or a weight of zero, leaves its term out. Targets are computed once, here. Raises
     ParameterError for a weight that is negative or no finite number, and where no term is left.
     """
-    check_weights({"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight})
-    content_shares = layer_shares(content_layers) if content is not None and content_weight else {}
-    style_shares = layer_shares(style_layers) if style is not None and style_weight else {}
-    with torch.no_grad():
-        features = backbone(content, content_shares) if content_shares else {}
-        painted = backbone(style, style_shares) if style_shares else {}
-        grams = {name: gram_matrix(f) for name, f in painted.items()}
-
-    def objective(image: Tensor) -> dict[str, Tensor]:
-        """The weighted terms of a picture (1, 3, H, W)."""
-        mine = backbone(image, {*features, *grams}) if features or grams else {}
-        terms = {}
-        if features:
-            errors = {k: content_loss(mine[k], target, normalization) for k, target in features.items()}
-            terms["content"] = content_weight * sum(content_shares[k] * error for k, error in errors.items())
-        if grams:
-            errors = {k: style_loss(gram_matrix(mine[k]), target, normalization) for k, target in grams.items()}
-            terms["style"] = style_weight * sum(style_shares[k] * error for k, error in errors.items())
-        if tv_weight:
-            terms["tv"] = tv_weight * total_variation(image, normalization)
-        return terms
-
-    if not (features or grams or tv_weight):
-        raise ParameterError("every weight is zero: there is nothing to optimize; give one of the terms a weight")
-    return objective
-
-
-def layer_shares(layers: Layers) -> dict[str, float]:
-    """Each layer's share of its term, in sum 1; a layer of weight 0 is left out.
-
-    Raises ParameterError for a weight that is negative or no finite number, and where no layer is left.
-    """
-    weights = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
-    check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
-    if not (whole := sum(weights.values())):
-        raise ParameterError("no layer has a weight: name at least one")
-    return {name: weight / whole for name, weight in weights.items() if weight}
-
-
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Raise ParameterError unless every named weight is a finite number, 0 or more."""
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
+    loss = PerceptualLoss(
+        backbone,
+        style=style,
+        content_weight=content_weight if content is not None else 0.0,
+        style_weight=style_weight,
+        tv_weight=tv_weight,
+        content_layers=content_layers,
+        style_layers=style_layers,
+        normalization=normalization,
+    )
+    contents = loss.contents(content)
+    return lambda image: loss(image, contents)
 
 
 def optimize(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
 import torch
 from torch import Tensor
 
 from .errors import ParameterError
+
+Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # what load_backbone returns, or any function like it
+Layers = Sequence[str] | Mapping[str, float]  # layers that count alike, or each with its weight
 
 NORMALIZATIONS = ("relative", "gatys", "mean", "sum")
 
@@ -72,6 +78,81 @@ def total_variation(image: Tensor, normalization: str = "relative") -> Tensor:
     if _checked(normalization) == "relative":
         return sum((d.square().mean() for d in differences), image.new_zeros(()))
     return sum((d.abs().sum() for d in differences), image.new_zeros(()))
+
+
+class PerceptualLoss:
+    """The three terms together, against the Gram matrices of one style picture: what every method here minimizes.
+
+    content_weight * content + style_weight * style + tv_weight * total variation (Gatys et al. 2016, eq. 7, with a
+    smoothness term; the perceptual loss of Johnson et al. 2016). Content and style are means over their layers,
+    weighted where these come as {layer: weight}. A `style` that is None (else (1, 3, h, w)), or a weight of zero,
+    leaves its term out. Raises ParameterError for a weight that is negative or no finite number, and where no term is
+    left.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        style: Tensor | None,
+        content_weight: float,
+        style_weight: float,
+        tv_weight: float,
+        content_layers: Layers,
+        style_layers: Layers,
+        normalization: str = "relative",
+    ) -> None:
+        weights = {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
+        _check_weights(weights)
+        self.backbone, self.normalization = backbone, _checked(normalization)
+        self.content_weight, self.style_weight, self.tv_weight = weights.values()
+        self.content_shares = layer_shares(content_layers) if content_weight else {}
+        self.style_shares = layer_shares(style_layers) if style is not None and style_weight else {}
+        if not (self.content_shares or self.style_shares or tv_weight):
+            raise ParameterError("every weight is zero: there is nothing to optimize; give one of the terms a weight")
+        with torch.no_grad():
+            painted = backbone(style, self.style_shares) if self.style_shares else {}
+            self.grams = {name: gram_matrix(f) for name, f in painted.items()}
+
+    @torch.no_grad()
+    def contents(self, images: Tensor | None) -> dict[str, Tensor]:
+        """The target features of photographs (B, 3, H, W): {layer: (B, C, H', W')}, empty without a content term."""
+        return self.backbone(images, self.content_shares) if self.content_shares else {}
+
+    def __call__(self, images: Tensor, contents: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weighted terms of pictures (B, 3, H, W), means over the batch: {"content", "style", "tv": scalar}."""
+        layers = {*self.content_shares, *self.style_shares}
+        mine = self.backbone(images, layers) if layers else {}
+        terms, form = {}, self.normalization
+        if self.content_shares:
+            losses = (s * content_loss(mine[k], contents[k], form) for k, s in self.content_shares.items())
+            terms["content"] = self.content_weight * sum(losses) / len(images)
+        if self.style_shares:
+            grams = {k: gram_matrix(mine[k]) for k in self.style_shares}
+            losses = (s * style_loss(grams[k], self.grams[k], form) for k, s in self.style_shares.items())
+            terms["style"] = self.style_weight * sum(losses) / len(images)
+        if self.tv_weight:
+            share = 1 if self.normalization == "relative" else len(images)  # the one is a mean already, the other a sum
+            terms["tv"] = self.tv_weight * total_variation(images, self.normalization) / share
+        return terms
+
+
+def layer_shares(layers: Layers) -> dict[str, float]:
+    """Each layer's share of its term, in sum 1; a layer of weight 0 is left out.
+
+    Raises ParameterError for a weight that is negative or no finite number, and where no layer is left.
+    """
+    weights = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
+    _check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
+    if not (whole := sum(weights.values())):
+        raise ParameterError("no layer has a weight: name at least one")
+    return {name: weight / whole for name, weight in weights.items() if weight}
+
+
+def _check_weights(weights: Mapping[str, float]) -> None:
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
 
 
 def _energy(x: Tensor) -> Tensor:

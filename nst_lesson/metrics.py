@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,10 +15,8 @@ import torch
 from torch import Tensor
 
 from .backbones import STYLE_LAYERS
-from .losses import content_loss, gram_matrix, style_loss
+from .losses import Backbone, content_loss, gram_matrix, style_loss
 from .paths import atomic_path
-
-Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_lesson.errors import ParameterError
-from nst_lesson.losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
+from nst_lesson.losses import NORMALIZATIONS, PerceptualLoss, content_loss, gram_matrix, style_loss, total_variation
 
 small_features = st.builds(
     lambda seed, batch, channels, height, width: random(batch, channels, height, width, seed=seed),
@@ -206,3 +206,35 @@ def test_total_variation_in_float32_agrees_with_float64_and_its_gradient_is_righ
     image = random(2, 3, 17, 19, seed=14)
     torch.testing.assert_close(total_variation(image.float()).double(), total_variation(image), rtol=1e-5, atol=0)
     assert torch.autograd.gradcheck(total_variation, random(1, 2, 3, 4, seed=15).requires_grad_())
+
+
+def mean_pool(image, layers):
+    """A stand-in for a backbone: each layer is the image averaged over squares of its own side."""
+    return {name: torch.nn.functional.avg_pool2d(image, int(name)) for name in layers}
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_the_perceptual_loss_of_a_batch_is_the_mean_of_its_pictures(normalization):
+    style, photos, pictures = random(1, 3, 8, 8), random(3, 3, 8, 12, seed=1), random(3, 3, 8, 12, seed=2)
+    loss = PerceptualLoss(
+        mean_pool,
+        style=style,
+        content_weight=2.0,
+        style_weight=3.0,
+        tv_weight=4.0,
+        content_layers=("4",),
+        style_layers={"1": 1.0, "2": 3.0},
+        normalization=normalization,
+    )
+    batch = loss(pictures, loss.contents(photos))
+    alone = [loss(x[None], loss.contents(p[None])) for x, p in zip(pictures, photos, strict=True)]
+    for name in ("content", "style", "tv"):
+        torch.testing.assert_close(batch[name], sum(terms[name] for terms in alone) / 3)
+
+
+def test_the_perceptual_loss_keeps_its_targets_out_of_the_graph():
+    photo = random(1, 3, 8, 8).requires_grad_()
+    options = {"content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.0}
+    loss = PerceptualLoss(mean_pool, style=photo, content_layers=("2",), style_layers=("1",), **options)
+    assert not any(t.requires_grad for t in (*loss.grams.values(), *loss.contents(photo).values()))
+    assert set(loss(random(1, 3, 8, 8, seed=3), loss.contents(photo))) == {"content", "style"}
