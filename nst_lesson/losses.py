@@ -123,6 +123,11 @@ class PerceptualLoss:
         """The weighted terms of pictures (B, 3, H, W), means over the batch: {"content", "style", "tv": scalar}."""
         layers = {*self.content_shares, *self.style_shares}
         mine = self.backbone(images, layers) if layers else {}
+        with torch.autocast(images.device.type, enabled=False):  # features may be of 16 bits, sums over them may not
+            return self._terms(images, {k: f.float() if f.itemsize == 2 else f for k, f in mine.items()}, contents)
+
+    def _terms(self, images: Tensor, mine: dict[str, Tensor], contents: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weighted terms, from the features of the pictures."""
         terms, form = {}, self.normalization
         if self.content_shares:
             losses = (s * content_loss(mine[k], contents[k], form) for k, s in self.content_shares.items())

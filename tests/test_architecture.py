@@ -16,7 +16,7 @@ PACKAGE = Path(nst_lesson.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     0: ("errors", "images", "paths", "weights"),
-    1: ("backbones", "losses", "transformer"),
+    1: ("backbones", "checkpoint", "losses", "transformer"),
     2: ("adain", "control", "distill", "gatys", "metrics", "training"),
     3: ("checks", "show", "widgets"),
     4: ("cli", "course", "doctor"),

@@ -1,0 +1,128 @@
+"""The transformation network: its size and shapes, any picture, tiles without seams, and its files."""
+
+import pytest
+import torch
+from torch import nn
+
+from nst_lesson import transformer
+from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.images import load_image
+from nst_lesson.transformer import TransformationNetwork, load_style_model, save_style_model, stylize
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A narrow network with the weights of seed 0, its contrast that of a trained one (an untrained one is wilder)."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return TransformationNetwork(0.25).eval()
+
+
+def picture(height, width, seed=0):
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_full_width_has_the_known_number_of_weights():
+    weights = sum(p.numel() for p in TransformationNetwork().parameters())
+    # convolutions 3>32 (9x9), 32>64, 64>128, ten 128>128, 128>64, 64>32 (3x3), 32>3 (9x9), each with its bias, and two
+    # numbers for each channel of the fifteen normalizations
+    pairs = [(3, 32, 81), (32, 64, 9), (64, 128, 9), *[(128, 128, 9)] * 10, (128, 64, 9), (64, 32, 9), (32, 3, 81)]
+    assert weights == sum(a * b * k + b for a, b, k in pairs) + 2 * (32 + 64 + 128 + 10 * 128 + 64 + 32)
+    assert round(weights / 1e6, 2) == 1.68
+
+
+def test_no_transposed_convolution_and_no_zero_padding(network):
+    convolutions = [m for m in network.modules() if isinstance(m, nn.modules.conv._ConvNd)]
+    assert len(convolutions) == 16 and all(type(m) is nn.Conv2d and m.padding_mode == "reflect" for m in convolutions)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (7, 5), (16, 16), (33, 50), (64, 101)])
+def test_any_size_comes_back_at_its_own_size_and_in_range(network, size):
+    with torch.no_grad():
+        result = network(picture(*size))
+    assert result.shape == (1, 3, *size)
+    assert result.min() >= 0 and result.max() <= 1 and result.isfinite().all()
+
+
+def test_instance_normalization_makes_a_picture_independent_of_its_batch(network):
+    """Batch normalization in training does not: that is the difference that lesson 06 shows."""
+    a, b = picture(32, 32), picture(32, 32, seed=1) ** 3
+    with torch.no_grad():
+        # float32 sums in batches of one and two are rounded differently
+        torch.testing.assert_close(network(torch.cat([a, b]))[:1], network(a), atol=1e-4, rtol=0)
+        batch = TransformationNetwork(0.25, "batch").train()
+        assert (batch(torch.cat([a, b]))[:1] - batch(a)).abs().mean() > 1e-3
+
+
+def test_an_unknown_normalization():
+    with pytest.raises(ParameterError, match="normalization is 'layer'; choose one of instance, batch"):
+        TransformationNetwork(normalization="layer")
+
+
+# ---- tiles
+
+
+def test_a_small_picture_goes_through_whole(network):
+    image = picture(48, 64)
+    with torch.no_grad():
+        assert torch.equal(stylize(network, image), network(image))
+
+
+def test_with_the_same_statistics_tiles_are_exactly_the_whole(network):
+    """The overlap is wider than the network's reach, so with the picture's own statistics no pixel differs."""
+    image = load_image("rocket")
+    shared = transformer._with_statistics_of(network, [image])
+    with torch.no_grad():
+        whole, pieces = shared(image), transformer._in_tiles(shared, image, 384)
+    # float32 sums over tiles of another shape are rounded differently
+    torch.testing.assert_close(pieces, whole, atol=2e-4, rtol=0)
+
+
+def test_tiles_leave_no_seam_and_stay_near_the_whole(network):
+    image = load_image("rocket")  # bright flames below, dark sky above: tiles of their own contrast would show
+    with torch.no_grad():
+        whole, pieces = network(image), stylize(network, image, tile=384)
+    assert (whole - pieces).abs().mean() < 4 / 255
+    step = transformer._spans(image.shape[3], 384)[0][1]
+    jumps = (pieces[..., 1:] - pieces[..., :-1]).abs().mean((0, 1, 2))
+    own = (whole[..., 1:] - whole[..., :-1]).abs().mean((0, 1, 2))
+    # across the border of two tiles, compared with the same place in the untiled picture
+    assert jumps[step - 1] <= 1.1 * own[step - 1]
+
+
+@pytest.mark.parametrize(("side", "tile"), [(1000, 512), (513, 512), (4096, 1024), (300, 256)])
+def test_spans_cover_a_side_once(side, tile):
+    spans = transformer._spans(side, tile)
+    assert [p for a, b in spans for p in range(a, b)] == list(range(side))
+    assert all(a % transformer.STRIDE == 0 for a, _ in spans)
+    assert all(b - a + 2 * transformer.OVERLAP <= tile for a, b in spans)
+
+
+# ---- files
+
+
+def test_a_model_comes_back_from_its_file_to_half_precision(network, tmp_path):
+    save_style_model(network, tmp_path / "mine.safetensors")
+    again = load_style_model(tmp_path / "mine.safetensors")
+    assert again.width == 0.25 and not again.training
+    image = picture(32, 48)
+    with torch.no_grad():
+        # weights keep 11 bits; two gray levels of 255 at most on an untrained network
+        assert (again(image) - network(image)).abs().max() < 2 / 255
+    assert (tmp_path / "mine.safetensors").stat().st_size < 2.2 * sum(p.numel() for p in network.parameters()) + 8000
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_damaged_or_foreign_file_is_one_line(tmp_path, content):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(LessonError, match="bad.safetensors is no style model of this course: ") as caught:
+        load_style_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_an_unknown_name():
+    with pytest.raises(LessonError, match="nowhere.safetensors is no style model"):
+        load_style_model("nowhere.safetensors")
+    with pytest.raises(ParameterError, match="there is no style model 'nocturn'"):
+        load_style_model("nocturn")
