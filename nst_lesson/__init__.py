@@ -2,6 +2,7 @@
 
 from . import checks as check
 from .backbones import STYLE_LAYERS, load_backbone, resolve_device, stand_ins
+from .before_after import BeforeAfter
 from .errors import LessonError
 from .gatys import (
     CONTENT_LAYERS,
@@ -18,7 +19,7 @@ from .losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance
 from .paths import data_dir, run_folder
 from .show import figure_image, plot_losses, show_images, show_maps
-from .widgets import BeforeAfter, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
+from .widgets import GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
 
 __all__ = [
     "CONTENT_LAYERS",

@@ -5,7 +5,6 @@ They use only what ipywidgets 7.7 (Colab) and 8 share, and in a thread never pyp
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import threading
@@ -18,11 +17,10 @@ from typing import Any
 
 import ipywidgets
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .backbones import STYLE_LAYERS
-from .errors import ParameterError
+from .errors import LessonError, ParameterError
 from .gatys import Backbone, Step, check_images, transfer
 from .images import load_image, to_pil
 from .losses import gram_matrix, style_loss
@@ -83,8 +81,9 @@ class Worker(ipywidgets.VBox):
                     work()
             except Exception as error:
                 self.error = error
-                text = html.escape("".join(traceback.format_exception_only(error)).strip())
-                self.message.value = f"<pre style='color:#b00020;white-space:pre-wrap'>{text}</pre>"
+                bad_input = isinstance(error, LessonError)  # whose one line says all
+                text = str(error) if bad_input else "".join(traceback.format_exception_only(error))
+                self.message.value = f"<pre style='color:#b00020;white-space:pre-wrap'>{html.escape(text)}</pre>"
 
 
 class LiveTransfer(Worker):
@@ -151,7 +150,9 @@ class LiveTransfer(Worker):
         self.bar.value, self.bar.description = self.step.index, f"step {self.step.index}"
 
     def _show(self, image: Tensor) -> None:
-        self.picture.value, self.picture.layout.visibility = _jpeg(to_pil(image), 88), "visible"
+        buffer = io.BytesIO()
+        to_pil(image).save(buffer, format="jpeg", quality=88)
+        self.picture.value, self.picture.layout.visibility = buffer.getvalue(), "visible"
 
 
 class StyleMixer(LiveTransfer):
@@ -175,7 +176,7 @@ class StyleMixer(LiveTransfer):
         look = {"min": 0, "continuous_update": False}
         self.weights = {name: ipywidgets.FloatSlider(1, max=1, step=0.05, description=name, **look) for name in layers}
         self.style_weight = ipywidgets.FloatLogSlider(
-            1e3, max=6, step=0.25, description="β / α", readout_format=".3g", **look
+            1e3, max=6, step=0.25, description="β / α", readout_format=",.0f", **look
         )
         super().__init__(
             lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()), steps, size=size
@@ -329,57 +330,6 @@ class GramExplorer(Explorer):
         self.pictures.value = show_images(pictures, width=5).data
         matrices = {"Gram matrix G": gram[0], "Gram matrix A": target[0], "G − A": (gram - target)[0]}
         self.matrices.value = show_maps(matrices, width=10, signed=True).data
-
-
-BEFORE_AFTER = """
-<div style="width: {width}px; max-width: 100%; --at: 50%">
-  <div style="position: relative; overflow: hidden; font: 12px sans-serif; color: #fff">
-    <img alt="{0}" src="{2}" style="display: block; width: 100%; margin: 0">
-    <img alt="{1}" src="{3}" style="position: absolute; top: 0; left: 0; width: 100%; height: 100%; margin: 0;
-      clip-path: inset(0 0 0 var(--at))">
-    <div style="position: absolute; top: 0; bottom: 0; left: var(--at); border-left: 2px solid #fff"></div>
-    <span style="position: absolute; left: 6px; bottom: 6px; padding: 1px 5px; background: #0009">{0}</span>
-    <span style="position: absolute; right: 6px; bottom: 6px; padding: 1px 5px; background: #0009">{1}</span>
-  </div>
-  <input type="range" min="0" max="100" value="50" aria-label="how much of {0} is seen over {1}, in percent"
-    style="display: block; width: 100%; margin: 4px 0"
-    oninput="this.parentNode.style.setProperty('--at', this.value + '%')">
-</div>
-"""  # the handler names no element: any number of these can stand on a page
-
-
-class BeforeAfter:
-    """Two pictures of one size, and a slider that uncovers one under the other: plain HTML that needs no kernel.
-
-    Both are (1, 3, H, W) in [0, 1]; `labels` name them. They are shown with the longer side `size` pixels, and stored
-    with no more. Raises ParameterError where their sizes differ.
-    """
-
-    def __init__(
-        self, before: Tensor, after: Tensor, *, labels: tuple[str, str] = ("before", "after"), size: int = 384
-    ) -> None:
-        check_images(before=before, after=after)
-        if before.shape != after.shape:
-            raise ParameterError(f"the pictures differ in size: {tuple(before.shape)} and {tuple(after.shape)}")
-        self.labels, sources = labels, []
-        for picture in (to_pil(before), to_pil(after)):
-            picture.thumbnail((size, size))
-            sources.append("data:image/jpeg;base64," + base64.b64encode(_jpeg(picture, 65)).decode())
-        width = round(size * before.shape[3] / max(before.shape[2:]))
-        self.html = BEFORE_AFTER.format(*map(html.escape, labels), *sources, width=width)
-
-    def __repr__(self) -> str:
-        """The names of the pictures, for a viewer without HTML."""
-        return "BeforeAfter({!r}, {!r})".format(*self.labels)
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="jpeg", quality=quality, optimize=True)
-    return buffer.getvalue()
 
 
 def _row(*children: ipywidgets.Widget) -> ipywidgets.HBox:

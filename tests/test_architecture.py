@@ -18,7 +18,7 @@ FLOORS = {
     0: ("errors", "images", "paths", "weights"),
     1: ("backbones", "checkpoint", "losses", "transformer"),
     2: ("adain", "control", "distill", "gatys", "metrics", "training"),
-    3: ("checks", "show", "widgets"),
+    3: ("before_after", "checks", "show", "widgets"),
     4: ("cli", "course", "doctor"),
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
