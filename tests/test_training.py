@@ -1,0 +1,345 @@
+"""Training: what is drawn, the loop against one by hand, and that stopping, killing or crashing loses nothing."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+
+from nst_lesson import checkpoint as checkpoint_module
+from nst_lesson.checkpoint import Checkpoint
+from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.training import Draws, Photographs, main, train
+
+KILLS = 5
+
+
+class Tint(nn.Module):
+    """The smallest network that can be trained: a color matrix and an offset."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.color = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        return self.color(x)
+
+
+def to_gray(network, photographs):
+    """A loss with two terms: be near the gray picture, and not too bright."""
+    painted = network(photographs)
+    gray = photographs.mean(1, keepdim=True)
+    return {"near": (painted - gray).square().mean(), "dark": 0.1 * painted.square().mean()}
+
+
+def photographs(**options):
+    return Photographs(**{"size": 16, "seed": 3, "crops": 10} | options)
+
+
+def weights(network):
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def trained(steps, **options):
+    """The weights after some steps, and the losses on the way."""
+    network = Tint()
+    losses = [step.loss for step in train(network, to_gray, photographs(), steps=steps, batch_size=3, **options)]
+    return weights(network), losses
+
+
+# ---- what is drawn
+
+
+def test_an_epoch_draws_every_sample_once_in_another_order_than_the_next():
+    draws = list(Draws(7, 0, 0, 14))
+    first, second = [index for epoch, index in draws if epoch == 0], [index for epoch, index in draws if epoch == 1]
+    assert sorted(first) == sorted(second) == list(range(7)) and first != second
+
+
+def test_draws_can_begin_anywhere():
+    whole = list(Draws(7, 0, 0, 30))
+    assert list(Draws(7, 0, 11, 30)) == whole[11:]
+    assert len(Draws(7, 0, 11, 30)) == 19
+
+
+def test_embedded_crops_are_fixed_and_differ_from_each_other():
+    data = photographs()
+    assert len(data) == 10
+    crops = [data[0, i][0] for i in range(10)]
+    assert all(torch.equal(data[5, i][0], crops[i]) for i in range(10))
+    assert not any(torch.equal(a, b) for i, a in enumerate(crops) for b in crops[:i])
+    assert all(crop.shape == (3, 16, 16) and crop.min() >= 0 and crop.max() <= 1 for crop in crops)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with pictures in it and below it, a broken one, and a text."""
+    colors = ["red", "lime", "blue", "white"]
+    for number, color in enumerate(colors):
+        path = tmp_path / ("deep/deeper" if number % 2 else ".") / f"{color}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40 + number, 30), color).save(path)
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_a_folder_is_searched_to_its_depth(folder):
+    data = Photographs(str(folder), size=8)
+    names = ["blue.png", "broken.jpg", "lime.png", "red.png", "white.png"]
+    assert sorted(Path(file).name for file in data.files) == names
+
+
+def test_crops_of_a_folder_change_from_epoch_to_epoch(tmp_path):
+    Image.effect_noise((60, 40), 90).convert("RGB").save(tmp_path / "noise.png")
+    data = Photographs(str(tmp_path), size=8)
+    assert torch.equal(data[0, 0][0], data[0, 0][0])
+    assert not torch.equal(data[0, 0][0], data[1, 0][0])
+
+
+def test_what_cannot_be_read_is_replaced_counted_and_named(folder, capsys):
+    data = Photographs(str(folder), size=8)
+    seen = [step.index for step in train(Tint(), to_gray, data, steps=4, batch_size=2)]
+    assert seen == [1, 2, 3, 4]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "skipped" in line]
+    assert line.startswith("1 files could not be read and were skipped: ") and line.endswith("broken.jpg")
+
+
+def test_nothing_readable_is_one_line(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    with pytest.raises(LessonError, match="none of the 1 image files can be read; the first is .*a.jpg"):
+        next(train(Tint(), to_gray, Photographs(str(tmp_path)), steps=1))
+
+
+def test_a_folder_without_images_is_one_line(tmp_path):
+    with pytest.raises(ParameterError, match="no images .* below the folder"):
+        Photographs(str(tmp_path))
+
+
+def test_workers_draw_the_same():
+    assert trained(4, workers=2)[1] == trained(4)[1]
+
+
+# ---- the loop
+
+
+def test_the_loop_is_the_one_written_by_hand():
+    network, data = Tint(), photographs()
+    adam = torch.optim.Adam(network.parameters(), lr=0.01)
+    batches = torch.stack([data[draw][0] for draw in Draws(10, 3, 0, 12)]).split(3)
+    losses = []
+    for batch in batches:
+        adam.zero_grad()
+        loss = sum(to_gray(network, batch).values())
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    found, values = trained(4, learning_rate=0.01)
+    # channels last sums in another order
+    torch.testing.assert_close(found, weights(network), atol=1e-6, rtol=1e-5)
+    assert values == pytest.approx(losses, rel=1e-5)
+
+
+def test_a_step_tells_what_it_measured():
+    *_, step = train(Tint(), to_gray, photographs(), steps=2, batch_size=3)
+    assert step.index == 2 and step.loss == sum(step.terms.values()) and set(step.terms) == {"near", "dark"}
+    assert 0 <= step.waited <= step.seconds
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps is 0; give at least 1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; give a number above 0"),
+        ({"precision": "fp8"}, "precision is 'fp8'; choose one of no, bf16, fp16"),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_one_line_errors(options, message):
+    with pytest.raises(ParameterError, match=message):
+        next(train(Tint(), to_gray, photographs(), **{"steps": 1} | options))
+
+
+# ---- checkpoints
+
+
+def test_a_run_that_is_left_goes_on_bit_for_bit(tmp_path):
+    whole, losses = trained(9)
+    path = tmp_path / "deep" / "checkpoint.safetensors"
+    for stop in (2, 5):  # left twice, in the middle of an epoch
+        for step in train(Tint(), to_gray, photographs(), steps=9, batch_size=3, checkpoint=path):
+            if step.index == stop:
+                break
+    rest, tail = trained(9, checkpoint=path)
+    assert tail == losses[5:]
+    assert equal(rest, whole)
+
+
+def test_a_run_can_be_lengthened(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    trained(3, checkpoint=path)
+    assert equal(trained(6, checkpoint=path)[0], trained(6)[0])
+    assert trained(6, checkpoint=path)[1] == []  # it is at its end already
+
+
+def test_the_skipped_files_are_remembered(folder, tmp_path, capsys):
+    data, path = Photographs(str(folder), size=8), tmp_path / "c.safetensors"
+    for _ in train(Tint(), to_gray, data, steps=4, batch_size=2, checkpoint=path):
+        pass
+    for _ in train(Tint(), to_gray, data, steps=5, batch_size=2, checkpoint=path):
+        pass
+    assert capsys.readouterr().out.count("1 files could not be read") == 2
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    trained(2, checkpoint=path, settings={"style": "wave"})
+    before = path.read_bytes()
+    with pytest.raises(LessonError, match="of another training .style 'wave' there and 'nocturne' here."):
+        trained(4, checkpoint=path, settings={"style": "nocturne"})
+    with pytest.raises(LessonError, match="learning_rate 0.001 there and 0.1 here"):
+        trained(4, checkpoint=path, settings={"style": "wave"}, learning_rate=0.1)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+def test_a_truncated_checkpoint_is_refused_and_kept(tmp_path, share):
+    path = tmp_path / "checkpoint.safetensors"
+    trained(2, checkpoint=path)
+    path.write_bytes(broken := path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(LessonError, match="checkpoint.safetensors cannot be read .*: delete it to start anew"):
+        trained(4, checkpoint=path)
+    assert path.read_bytes() == broken
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    trained(2, checkpoint=path)
+    before = path.read_bytes()
+
+    def full(tensors, file, metadata):
+        Path(file).write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint_module, "save_file", full)
+    with pytest.raises(LessonError, match="cannot write the checkpoint .*No space left.*; an older one is as it was"):
+        trained(4, checkpoint=path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_checkpoint_before(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+
+    def breaks(network, batch):
+        breaks.calls += 1
+        return {"loss": network(batch).mean() * (torch.nan if breaks.calls > 3 else 1)}
+
+    breaks.calls = 0
+    options = {"steps": 9, "batch_size": 3, "checkpoint": path, "checkpoint_every": 2}
+    with pytest.raises(LessonError, match="the loss is nan at step 4: lower learning_rate"):
+        list(train(Tint(), breaks, photographs(), **options))
+    network = Tint()
+    keeper = Checkpoint(path, {"batch": 3, "learning_rate": 1e-3, "precision": "no"}, network, adam_of(network))
+    assert keeper.load() == (2, set())
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+
+
+def adam_of(network):
+    return torch.optim.Adam(network.parameters(), lr=1e-3)
+
+
+# ---- whole processes
+
+
+def command(out, *options, steps=24):
+    """A training so small that a step takes some hundredths of a second, with a checkpoint every second step."""
+    small = "--width 0.1 --size 64 --batch-size 2 --workers 0 --checkpoint-every 2 --report-every 1 --device cpu"
+    module = ["-m", "nst_lesson.training", "wave", "--out", str(out), "--steps", str(steps)]
+    return [sys.executable, *module, *small.split(), *options]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The model of a run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole")
+    subprocess.run(command(out), check=True, capture_output=True)
+    return load_file(out / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "kills", [KILLS, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])], ids=lambda n: f"{n} kills"
+)
+def test_killed_at_any_moment_it_follows_the_uninterrupted_run(tmp_path, uninterrupted, kills):
+    """SIGKILL after a random number of reported steps and a random moment more, so that some fall into a write."""
+    moments = random.Random(kills)
+    done = 0
+    while not (tmp_path / "model.safetensors").exists():
+        process = subprocess.Popen(command(tmp_path), stdout=subprocess.PIPE, text=True)
+        if done < kills:
+            for _ in range(moments.randrange(1, 4)):
+                process.stdout.readline()
+            time.sleep(moments.uniform(0, 0.1))
+            process.kill()
+            done += 1
+        process.communicate()
+    assert done == kills
+    assert equal(load_file(tmp_path / "model.safetensors"), uninterrupted)
+
+
+def test_sigterm_finishes_the_step_keeps_it_and_says_so(tmp_path, uninterrupted):
+    process = subprocess.Popen(command(tmp_path, "--checkpoint-every", "1000"), stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate()
+    assert process.returncode == 143
+    assert "the same command goes on from there" in out.splitlines()[-1]
+    rest = subprocess.run(command(tmp_path), check=True, capture_output=True, text=True).stdout
+    stopped = int(out.splitlines()[-1].split()[3].rstrip(";"))
+    assert rest.splitlines()[0].startswith(f"step {stopped + 1} ")
+    assert equal(load_file(tmp_path / "model.safetensors"), uninterrupted)
+
+
+def test_two_processes_follow_one_with_twice_the_batch(tmp_path):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    commands = (
+        command(tmp_path / "one", "--batch-size", "4", steps=6),
+        [*launcher, *command(tmp_path / "two", "--batch-size", "2", steps=6)[1:]],
+    )
+    one, two = (subprocess.run(words, capture_output=True, text=True) for words in commands)
+    losses = [[float(line.split()[3]) for line in run.stdout.splitlines() if "loss" in line] for run in (one, two)]
+    assert len(losses[0]) == 6, one.stderr[-2000:] + two.stderr[-2000:]
+    # gradients are summed in another order, and Adam's first steps take the sign of the smallest of them
+    assert losses[1] == pytest.approx(losses[0], rel=5e-3)
+
+
+def test_16_bit_training_follows_32_bit_training(tmp_path):
+    found = {}
+    for precision in ("no", "bf16"):
+        run = subprocess.run(
+            command(tmp_path / precision, "--precision", precision, steps=8), capture_output=True, text=True, check=True
+        )
+        found[precision] = [float(line.split()[3]) for line in run.stdout.splitlines()]
+    # bfloat16 keeps three digits, and a training amplifies their loss
+    assert found["bf16"] == pytest.approx(found["no"], rel=0.1)
+    assert found["bf16"] != found["no"]
+
+
+def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
+    assert main(["wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("nst_lesson.training: no images")
