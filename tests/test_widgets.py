@@ -1,4 +1,4 @@
-"""The live widget, driven without a browser: what its buttons do, and that no error is lost in its thread."""
+"""The widgets, driven without a browser: what their controls do, and that no error is lost in their threads."""
 
 import io
 import itertools
@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 
 from nst_lesson import widgets
-from nst_lesson.backbones import VGG
-from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.backbones import STYLE_LAYERS, VGG, load_backbone
+from nst_lesson.errors import ImageError, LessonError, ParameterError
 from nst_lesson.gatys import Step, transfer
-from nst_lesson.widgets import REDRAW_SECONDS, LiveTransfer
+from nst_lesson.images import load_image
+from nst_lesson.losses import gram_matrix, style_loss
+from nst_lesson.widgets import REDRAW_SECONDS, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer, Worker
 
 PATIENCE = 30  # seconds after which something hangs; nothing here takes one
 
@@ -49,10 +51,10 @@ class Gated:
             assert self.made.acquire(timeout=PATIENCE)
 
 
-def finish(live: LiveTransfer) -> Step | None:
+def finish(widget: Worker) -> Step | None:
     """wait(), but a hanging thread fails the test."""
-    last = live.wait(PATIENCE)
-    assert not live._thread.is_alive()
+    last = widget.wait(PATIENCE)
+    assert not widget._thread.is_alive()
     return last
 
 
@@ -215,3 +217,314 @@ def test_an_empty_run_ends_in_peace():
     live.run()
     assert finish(live) is None
     assert live.picture.layout.visibility == "hidden" and not live.run_button.disabled
+
+
+def noise(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:
+    """A picture (1, 3, height, width) of its own."""
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    return load_backbone("pocket")
+
+
+@pytest.fixture
+def images():
+    return {"a": noise(1), "b": noise(2, 64, 40), "c": noise(3)}
+
+
+def features(backbone, image, layer):
+    """Features (1, C, H', W'), as a student would compute them."""
+    with torch.no_grad():
+        return backbone(image, [layer])[layer]
+
+
+def shown(picture) -> Image.Image:
+    """What an image widget shows."""
+    image = Image.open(io.BytesIO(picture.value))
+    image.load()
+    return image
+
+
+def png(image: torch.Tensor) -> bytes:
+    """A file that a student may upload."""
+    buffer = io.BytesIO()
+    Image.fromarray((image[0].permute(1, 2, 0).numpy() * 255).round().astype("uint8")).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def upload(widget, content: bytes, name: str = "me.png") -> None:
+    """What the front end of the installed ipywidgets sends once a file is chosen."""
+    about = {"name": name, "type": "image/png", "size": len(content)}
+    if "metadata" in widget.trait_names():  # ipywidgets 7
+        widget.set_state({"metadata": [about], "data": [memoryview(content)], "_counter": widget._counter + 1})
+    else:
+        widget.set_state({"value": [{**about, "content": memoryview(content), "last_modified": 0}]})
+
+
+class Counted:
+    """A backbone that notes each call and the thread it came in, and can be held up."""
+
+    def __init__(self, backbone, held: bool = False) -> None:
+        self.backbone, self.layers, self.calls, self.threads = backbone, backbone.layers, [], set()
+        self.gate, self.entered = threading.Event(), threading.Semaphore(0)
+        if not held:
+            self.gate.set()
+
+    def __call__(self, image, layers):
+        if threading.current_thread() is not threading.main_thread():  # the constructor probes in its caller's
+            self.entered.release()
+            assert self.gate.wait(PATIENCE)
+            self.calls.append(tuple(layers))
+            self.threads.add(threading.current_thread())
+        return self.backbone(image, layers)
+
+
+def test_the_latest_request_replaces_one_that_waits():
+    worker, gate, began, done = Worker(), threading.Event(), threading.Event(), []
+
+    def first():
+        began.set()
+        assert gate.wait(PATIENCE)
+        done.append(0)
+
+    worker.request(first)
+    assert began.wait(PATIENCE)
+    for index in range(1, 10):
+        worker.request(lambda index=index: done.append(index))  # returns while the first is held up
+    gate.set()
+    finish(worker)
+    assert done == [0, 9]
+    worker.request(lambda: done.append(10))
+    finish(worker)
+    assert done[-1] == 10
+
+
+def test_the_error_of_a_request_that_was_followed_by_a_good_one_is_over():
+    worker = Worker()
+    for work, message in ((lambda: 1 / 0, "ZeroDivisionError: division by zero"), (lambda: None, "")):
+        worker.request(work)
+        worker._thread.join(PATIENCE)
+        assert message in worker.message.value
+    assert finish(worker) is None and worker.message.value == ""
+
+
+def test_layer_explorer_shows_the_channel_that_is_chosen(pocket, images):
+    explorer = LayerExplorer(pocket, images)
+    assert explorer.layer.options == pocket.layers and explorer.menus[0].options == ("a", "b", "c")
+    explorer.menus[0].value, explorer.layer.value, explorer.channel.value = "b", "relu3_1", 5
+    finish(explorer)
+    wanted = features(pocket, images["b"], "relu3_1")[0, 5]
+    for part in ("relu3_1", "channel <b>5</b> of 64", "16 × 10", f"{wanted.min():.3g} ", f"{wanted.max():.3g},"):
+        assert part in explorer.caption.value
+    for picture in (explorer.picture, explorer.map):
+        assert picture.format == shown(picture).format.lower() == "jpeg"
+    assert shown(explorer.map).height > 400  # the map is upright and enlarged, as the picture is
+
+
+def test_layer_explorer_changes_its_map_with_the_channel(pocket, images):
+    explorer = LayerExplorer(pocket, images, ["relu2_1"])
+    seen = set()
+    for channel in (0, 1, 1, 2):
+        explorer.channel.value = channel
+        finish(explorer)
+        seen.add(explorer.map.value)
+    assert len(seen) == 3
+
+
+def test_the_slider_ends_at_the_last_channel_of_the_layer(pocket, images):
+    explorer = LayerExplorer(pocket, images, ["relu5_1", "relu1_1", "relu2_1"])
+    explorer.channel.value = 127
+    assert explorer.channel.max == 127
+    explorer.layer.value = "relu1_1"
+    assert explorer.channel.max == 15 and explorer.channel.value == 15
+    finish(explorer)
+    assert "channel <b>15</b> of 16" in explorer.caption.value
+
+
+def test_channels_can_be_sorted_by_their_energy(pocket, images):
+    explorer = LayerExplorer(pocket, images, ["relu4_1"])
+    explorer.strongest.value = True
+    energy = features(pocket, images["a"], "relu4_1")[0].square().mean((1, 2))
+    for place, channel in enumerate(energy.argsort(descending=True)[:3].tolist()):
+        explorer.channel.value = place
+        finish(explorer)
+        assert f"channel <b>{channel}</b> of" in explorer.caption.value
+        assert f"(rank {place + 1})" in explorer.caption.value
+
+
+def test_gram_explorer_shows_the_distance_of_the_lesson(pocket, images):
+    explorer = GramExplorer(pocket, images)
+    assert explorer.layer.options == STYLE_LAYERS
+    assert [menu.value for menu in explorer.menus] == ["a", "b"]
+    explorer.menus[1].value, explorer.layer.value = "c", "relu2_1"
+    finish(explorer)
+    gram, target = (gram_matrix(features(pocket, images[title], "relu2_1")) for title in "ac")
+    assert f"<b>{style_loss(gram, target).item():.3g}</b>" in explorer.caption.value
+    assert "32 × 32" in explorer.caption.value
+    assert shown(explorer.pictures).size[0] < shown(explorer.matrices).size[0]
+    explorer.menus[1].value = "a"
+    finish(explorer)
+    assert "<b>0</b>" in explorer.caption.value
+
+
+def test_gram_explorer_takes_a_single_picture(pocket, images):
+    explorer = GramExplorer(pocket, {"a": images["a"]})
+    finish(explorer)
+    assert "<b>0</b>" in explorer.caption.value
+
+
+@pytest.mark.parametrize("kind", [LayerExplorer, GramExplorer])
+def test_explorers_work_in_a_daemon_thread_and_never_in_the_main_one(kind, pocket, images):
+    backbone = Counted(pocket)
+    explorer = kind(backbone, images, ["relu1_1"])
+    explorer.menus[0].value = "c"
+    finish(explorer)
+    assert backbone.threads and all(thread.daemon for thread in backbone.threads)
+
+
+def test_clicks_while_an_explorer_works_return_at_once_and_cost_one_drawing(pocket, images):
+    backbone = Counted(pocket, held=True)
+    explorer = LayerExplorer(backbone, images)
+    assert backbone.entered.acquire(timeout=PATIENCE)  # the first drawing is held up
+    for layer in ("relu1_1", "relu2_1", "relu3_1", "relu4_1"):
+        explorer.layer.value = layer
+    assert explorer._thread.is_alive()
+    backbone.gate.set()
+    finish(explorer)
+    assert backbone.calls == [("conv1_1",), ("relu4_1",)]
+    assert "relu4_1" in explorer.caption.value
+
+
+@pytest.mark.parametrize("kind", [LayerExplorer, GramExplorer])
+def test_an_own_picture_is_chosen_once_it_is_uploaded(kind, pocket, images):
+    explorer = kind(pocket, images, ["relu2_1"])
+    upload(explorer.upload, png(noise(4, 90, 120)))
+    finish(explorer)
+    assert [menu.value for menu in explorer.menus] == ["own picture 1", "b"][: len(explorer.menus)]
+    assert all(menu.options == ("a", "b", "c", "own picture 1") for menu in explorer.menus)
+    assert explorer.images["own picture 1"].shape == (1, 3, 48, 64)  # as large as the others
+    explorer.menus[0].value = "a"
+    upload(explorer.upload, png(noise(5)), "other.png")
+    finish(explorer)
+    assert explorer.menus[0].value == "own picture 2"
+    assert torch.equal(explorer.images["own picture 2"], load_image(png(noise(5))))
+
+
+@pytest.mark.parametrize("form", ["7", "8"])
+def test_both_forms_of_an_upload_are_read(form, pocket, images):
+    explorer = LayerExplorer(pocket, images, ["relu1_1"])
+    content = memoryview(png(noise(4)))
+    file = {"name": "me.png", "content": content}
+    explorer._receive(
+        {"me.png": {"metadata": {"name": "me.png"}, "content": bytes(content)}} if form == "7" else (file,)
+    )
+    finish(explorer)
+    assert explorer.menus[0].value == "own picture 1"
+
+
+def test_an_upload_that_is_followed_by_clicks_is_not_lost(pocket, images):
+    backbone = Counted(pocket, held=True)
+    explorer = LayerExplorer(backbone, images)
+    assert backbone.entered.acquire(timeout=PATIENCE)
+    upload(explorer.upload, png(noise(4)))
+    explorer.layer.value = "relu2_1"  # takes the place of the request that came with the upload
+    backbone.gate.set()
+    finish(explorer)
+    assert explorer.menus[0].value == "own picture 1" and "relu2_1" in explorer.caption.value
+
+
+def test_a_broken_upload_is_one_red_line_and_raised_and_then_forgotten(pocket, images):
+    explorer = LayerExplorer(pocket, images, ["relu1_1"])
+    upload(explorer.upload, png(noise(4))[:300])
+    with pytest.raises(ImageError):
+        finish(explorer)
+    line = explorer.message.value
+    assert "#b00020" in line and "\n" not in line and "export it again" in line
+    assert explorer.menus[0].options == ("a", "b", "c")
+    explorer.menus[0].value = "b"
+    finish(explorer)
+    assert explorer.message.value == ""
+
+
+@pytest.mark.parametrize("kind", [LayerExplorer, GramExplorer])
+def test_a_picture_that_is_too_small_for_a_layer_is_an_error_in_the_widget(kind, pocket):
+    explorer = kind(pocket, {"small": noise(1, 16, 16)}, ["relu1_1", "relu5_1"])
+    finish(explorer)
+    explorer.layer.value = "relu5_1"
+    with pytest.raises(ParameterError, match="too small for relu5_1"):
+        finish(explorer)
+    assert "an image of 16x16 pixels is too small for relu5_1" in explorer.message.value
+    explorer.layer.value = "relu1_1"
+    finish(explorer)
+    assert explorer.message.value == ""
+
+
+@pytest.mark.parametrize("kind", [LayerExplorer, GramExplorer])
+def test_what_cannot_be_explored_is_an_error_in_the_cell(kind, pocket, images):
+    with pytest.raises(ParameterError, match="at least one picture"):
+        kind(pocket, {})
+    with pytest.raises(ParameterError, match="relu9_9"):
+        kind(pocket, images, ["relu9_9"])
+    with pytest.raises(ParameterError, match="flat is"):
+        kind(pocket, {"flat": images["a"][0]})
+
+
+def mixer(backbone, steps: int = 4) -> StyleMixer:
+    return StyleMixer(noise(1), noise(2), backbone, steps, layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
+
+
+def test_style_mixer_paints_what_transfer_paints_with_its_settings(pocket):
+    mix = mixer(pocket)
+    assert shown(mix.picture).size == (64, 48)  # the content, before a run
+    mix.weights["relu1_1"].value = 0.25  # begins a run
+    mix.style_weight.value = 1e4
+    last = finish(mix)
+    settings = {"style_weight": 1e4, "style_layers": {"relu1_1": 0.25, "relu2_1": 1.0}}
+    assert mix.settings() == settings
+    *_, wanted = transfer(noise(1), noise(2), pocket, steps=4, content_layers=("relu2_1",), **settings)
+    assert last.index == 4 and torch.equal(last.image, wanted.image)
+
+
+def test_a_slider_that_moves_starts_the_run_anew_and_only_once(pocket, monkeypatch):
+    gated, begun = Gated(), []
+    monkeypatch.setattr(widgets, "transfer", lambda *_, **settings: begun.append(settings["style_layers"]) or gated())
+    mix = mixer(pocket)
+    mix.run_button.click()
+    gated.let(3)
+    for value in (0.5, 0.4, 0.3):
+        mix.weights["relu2_1"].value = value
+    assert mix.run_button.disabled and not mix.stop_button.disabled
+    gated.gate.release()  # the step in hand; the next run begins
+    gated.let(2)
+    assert mix.step.index == 2
+    mix.stop_button.click()
+    gated.gate.release()
+    assert finish(mix).index == 3
+    assert begun == [{"relu1_1": 1.0, "relu2_1": 1.0}, {"relu1_1": 1.0, "relu2_1": 0.3}]
+    assert not mix.run_button.disabled and mix.stop_button.disabled
+
+
+def test_stop_also_ends_a_run_that_has_not_begun(pocket, monkeypatch):
+    gated = Gated()
+    monkeypatch.setattr(widgets, "transfer", lambda *_, **__: gated())
+    mix = mixer(pocket)
+    mix.run()
+    gated.let(2)
+    mix.weights["relu1_1"].value = 0.5  # waits for the step in hand
+    mix.stop_button.click()
+    gated.gate.release()
+    assert finish(mix).index == 3 and gated.begun == 1
+    assert not mix.run_button.disabled and mix.stop_button.disabled
+
+
+def test_a_mix_of_nothing_is_a_red_line(pocket):
+    mix = mixer(pocket)
+    for slider in mix.weights.values():
+        slider.value = 0
+    with pytest.raises(ParameterError, match="no layer has a weight"):
+        finish(mix)
+    assert "no layer has a weight" in mix.message.value and not mix.run_button.disabled
+    mix.weights["relu2_1"].value = 0.5
+    assert finish(mix).index == 4 and mix.message.value == ""
