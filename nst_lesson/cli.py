@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
     fetch_command = _add(commands, fetch, "download weights or a painting ahead of class")
     fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, or the name of a painting")
+    _add_stylize(commands)
     for function, text in ((notebooks, "execute lessons in place"), (html, "write lessons as HTML pages")):
         command = _add(commands, function, text)
         command.add_argument("lessons", nargs="*", metavar="LESSON", help="number, name or file; all if none is given")
@@ -57,6 +58,15 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     files.add_argument("-f", "--file", metavar="FILE", help="a YAML file of parameters; -p goes before it")
     files.add_argument("--recipe", metavar="NAME", help="a published recipe for lesson 04, a file of notebooks/recipes")
     command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
+
+
+def _add_stylize(commands: argparse._SubParsersAction) -> None:
+    """The command `stylize` and its options."""
+    command = _add(commands, stylize, "paint a photograph in one pass with a trained network")
+    command.add_argument("photo", metavar="PHOTO", help="a path, an address or a sample's name")
+    command.add_argument("--model", required=True, metavar="NAME", help="a style that comes with the course, or a file")
+    command.add_argument("--size", type=int, metavar="PIXELS", help="longer side; default: as large as the photo is")
+    command.add_argument("-o", "--out", required=True, metavar="FILE", help="the picture to write, such as out.png")
 
 
 def _add(commands: argparse._SubParsersAction, function, text: str) -> argparse.ArgumentParser:
@@ -119,6 +129,17 @@ def fetch(arguments: argparse.Namespace) -> int:
         print(f"{arguments.name} is in the cache")
     else:
         print(f"{arguments.name} is at {backbones.fetch_weights(arguments.name)}")
+    return 0
+
+
+def stylize(arguments: argparse.Namespace) -> int:
+    """Write a photograph, painted by a trained network."""
+    from . import images, transformer
+
+    network = transformer.load_style_model(arguments.model)
+    photo = images.load_image(arguments.photo, arguments.size)
+    images.save_image(transformer.stylize(network, photo), arguments.out)
+    print(f"wrote {arguments.out} ({photo.shape[3]} x {photo.shape[2]} pixels)")
     return 0
 
 

@@ -9,7 +9,7 @@ from collections import namedtuple
 import pytest
 from tiny import write_lesson
 
-from nst_lesson import backbones, cli, doctor, images
+from nst_lesson import backbones, cli, doctor, images, transformer
 from nst_lesson.errors import WeightsError
 
 Result = namedtuple("Result", "status out err")
@@ -146,6 +146,21 @@ def test_fetch_that_fails_is_one_line(nst_lesson, monkeypatch):
 
     monkeypatch.setattr(backbones, "fetch_weights", offline)
     assert_bad_input(nst_lesson("fetch", "vgg19"), "vgg19: offline")
+
+
+def test_stylize_paints_a_photo_with_a_model_from_a_file(nst_lesson, tmp_path):
+    transformer.save_style_model(transformer.TransformationNetwork(0.1), tmp_path / "mine.safetensors")
+    result = nst_lesson("stylize", "rocket", "--model", "mine.safetensors", "--size", 64, "-o", "out.png")
+    assert result.status == 0 and "wrote out.png (64 x 43 pixels)" in result.out
+    assert images.load_image(tmp_path / "out.png").shape == (1, 3, 43, 64)
+
+
+def test_stylize_with_bad_input_is_one_line_and_writes_nothing(nst_lesson, tmp_path):
+    assert_bad_input(nst_lesson("stylize", "rocket", "--model", "nobody", "-o", "out.png"), "no style model 'nobody'")
+    transformer.save_style_model(transformer.TransformationNetwork(0.1), tmp_path / "mine.safetensors")
+    result = nst_lesson("stylize", "nothing.jpg", "--model", "mine.safetensors", "-o", "out.png")
+    assert_bad_input(result, "nothing.jpg")
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_doctor_finds_what_is_needed_here(nst_lesson):
