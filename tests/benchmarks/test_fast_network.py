@@ -1,0 +1,102 @@
+"""The fast network: steps of training and passes over a picture, narrow beside full width; and its memory."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from nst_lesson.backbones import STYLE_LAYERS, load_backbone
+from nst_lesson.losses import PerceptualLoss
+from nst_lesson.training import Photographs, TrainingStep, stylizing_loss, train
+from nst_lesson.transformer import TransformationNetwork, stylize
+
+ROUNDS = 7
+NARROW = 0.5  # the width of the models that come with the course
+SIZE, BATCH = 256, 4
+
+LARGE = """
+import sys, torch
+from nst_lesson.metrics import peak_memory_mb
+from nst_lesson.transformer import TransformationNetwork, stylize
+image = torch.rand(1, 3, 4096, 4096)
+stylize(TransformationNetwork(float(sys.argv[1])).eval(), image)
+print(peak_memory_mb())
+"""
+
+
+def steps_of(backbone: str, width: float):
+    """An endless training at SIZE with batches of BATCH; each `next` is a step."""
+    loss = PerceptualLoss(
+        load_backbone(backbone),
+        style=torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)),
+        content_weight=1.0,
+        style_weight=10.0,
+        tv_weight=1.0,
+        content_layers=("relu4_2",),
+        style_layers=STYLE_LAYERS,
+    )
+    network = TransformationNetwork(width)
+    photographs = Photographs(size=SIZE)
+    return train(network, stylizing_loss(loss), photographs, steps=10**6, batch_size=BATCH, workers=1)
+
+
+@pytest.mark.timeout(3600)
+def test_training_step(benchmark, report):
+    runs = {"pocket, narrow": steps_of("pocket", NARROW), "VGG-19's shape, full width": steps_of("random-vgg19", 1.0)}
+    taken: dict[str, list[TrainingStep]] = {name: [] for name in runs}
+
+    def everyone() -> None:
+        for name, run in runs.items():
+            taken[name].append(next(run))
+
+    everyone()  # the first step allocates, and waits for the first data
+    taken = {name: [] for name in runs}
+    benchmark.pedantic(everyone, rounds=ROUNDS)
+    narrow, full = ([step.seconds for step in steps] for steps in taken.values())
+    ratio = statistics.median(b / a for a, b in zip(narrow, full, strict=True))
+    waited = sum(step.waited for step in taken["pocket, narrow"]) / sum(narrow)
+    for name, steps in taken.items():
+        median = statistics.median(step.seconds for step in steps)
+        report(f"training step at {SIZE} px, {BATCH} pictures, {name}: {median:.2f} s")
+    report(f"training step, full / narrow (at least 5): {ratio:.1f}")
+    report(f"training step, narrow, waiting for data (at most 5 %): {waited:.1%}")
+    benchmark.extra_info.update(ratio=ratio, waited=waited)
+
+
+@pytest.mark.timeout(3600)
+def test_applying(benchmark, report):
+    image = torch.rand(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(0))
+    networks = {
+        "narrow": TransformationNetwork(NARROW).eval().to(memory_format=torch.channels_last),
+        "full width, float32": TransformationNetwork().eval(),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in networks}
+
+    def everyone() -> None:
+        for name, network in networks.items():
+            began = time.perf_counter()
+            stylize(network, image)
+            seconds[name].append(time.perf_counter() - began)
+
+    everyone()
+    seconds = {name: [] for name in networks}
+    benchmark.pedantic(everyone, rounds=ROUNDS)
+    narrow, full = seconds.values()
+    ratio = statistics.median(b / a for a, b in zip(narrow, full, strict=True))
+    for name, values in seconds.items():
+        report(f"one pass at 1024 px, {name}: {statistics.median(values):.2f} s")
+    report(f"one pass at 1024 px, full / narrow (at least 2.5): {ratio:.1f}")
+    benchmark.extra_info.update(ratio=ratio)
+
+
+@pytest.mark.timeout(3600)
+def test_memory_of_a_large_picture(benchmark, report):
+    def run() -> float:
+        command = [sys.executable, "-c", LARGE, str(NARROW)]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    peak = benchmark.pedantic(run, rounds=1)
+    report(f"peak memory of a 4096 x 4096 picture, narrow (under 4000 MB): {peak:.0f} MB")
