@@ -5,6 +5,7 @@ They use only what ipywidgets 7.7 (Colab) and 8 share, and in a thread never pyp
 
 from __future__ import annotations
 
+import atexit
 import html
 import io
 import threading
@@ -28,6 +29,7 @@ from .show import show_images, show_maps
 
 REDRAW_SECONDS = 0.2  # five pictures a second are enough for the eye and for a slow connection
 PROBE_SIDE = 96  # pixels: enough for every network of torchvision, and a few milliseconds of work
+EXIT_SECONDS = 5.0  # to wait at the interpreter's exit: it aborts where a thread is still inside torch
 
 
 class Worker(ipywidgets.VBox):
@@ -53,9 +55,15 @@ class Worker(ipywidgets.VBox):
             self._next = work
             if not self._busy:
                 self._busy = True
+                _at_work.add(self)
                 self.show_busy(True)
                 self._thread = threading.Thread(target=self._serve, daemon=True)
                 self._thread.start()
+
+    def stop(self) -> None:
+        """Drop the request that waits."""
+        with self._lock:
+            self._next = None
 
     def wait(self, timeout: float | None = None) -> Any:
         """Wait until all is done, or for `timeout` seconds; raise the error that ended the last work, if one did."""
@@ -70,6 +78,7 @@ class Worker(ipywidgets.VBox):
             work, self._next = self._next, None
             if not work:
                 self._busy = False
+                _at_work.discard(self)
                 self.show_busy(False)
             return work
 
@@ -84,6 +93,17 @@ class Worker(ipywidgets.VBox):
                 bad_input = isinstance(error, LessonError)  # whose one line says all
                 text = str(error) if bad_input else "".join(traceback.format_exception_only(error))
                 self.message.value = f"<pre style='color:#b00020;white-space:pre-wrap'>{html.escape(text)}</pre>"
+
+
+_at_work: set[Worker] = set()
+
+
+@atexit.register
+def _leave() -> None:
+    for worker in (leaving := list(_at_work)):
+        worker.stop()
+    for worker in leaving:
+        worker._thread.join(EXIT_SECONDS)
 
 
 class LiveTransfer(Worker):
@@ -118,6 +138,7 @@ class LiveTransfer(Worker):
 
     def stop(self) -> None:
         """Ask the run to end after the step in hand; the picture so far stays."""
+        super().stop()
         self._stop.set()
 
     def wait(self, timeout: float | None = None) -> Step | None:
@@ -131,10 +152,7 @@ class LiveTransfer(Worker):
 
     def _paint(self, stop: threading.Event) -> None:
         """Take the steps until `stop`, and draw some of them."""
-        drawn = 0.0
-        if stop.is_set():  # before it could begin
-            return
-        self.step = None
+        self.step, drawn = None, 0.0
         for step in self.begin():
             self.step = step
             if stop.is_set():
@@ -313,8 +331,8 @@ class GramExplorer(Explorer):
     def __init__(self, backbone: Backbone, images: Mapping[str, Tensor], layers: Sequence[str] = STYLE_LAYERS) -> None:
         super().__init__(backbone, images, layers, ["picture", "style"])
         self.pictures, self.matrices = (ipywidgets.Image(format="jpeg") for _ in range(2))
-        choice, shown = _row(*self.menus, self.layer, self.upload), (_row(self.pictures), _row(self.matrices))
-        self.children = [choice, self.caption, *shown, self.message]
+        choice, place = _row(*self.menus), _row(self.layer, self.upload)
+        self.children = [choice, place, self.caption, _row(self.pictures), _row(self.matrices), self.message]
         self.refresh()
 
     def draw(self) -> None:

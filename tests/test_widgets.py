@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -528,3 +530,18 @@ def test_a_mix_of_nothing_is_a_red_line(pocket):
     assert "no layer has a weight" in mix.message.value and not mix.run_button.disabled
     mix.weights["relu2_1"].value = 0.5
     assert finish(mix).index == 4 and mix.message.value == ""
+
+
+def test_a_kernel_can_be_left_in_the_middle_of_a_run():
+    """A thread that is inside torch when the interpreter ends would abort it ("terminate called ...")."""
+    code = """
+import nst_lesson as nst, torch
+network, images = nst.load_backbone("random"), {name: torch.rand(1, 3, 64, 64) for name in "ab"}
+live = nst.LiveTransfer(lambda: nst.transfer(images["a"], images["b"], network, steps=10**6), 10**6)
+live.run()
+while not live.step:
+    assert live._thread.is_alive()
+explorers = nst.LayerExplorer(network, images), nst.GramExplorer(network, images)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "terminate" not in done.stderr, done.stderr
