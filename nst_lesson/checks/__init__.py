@@ -2,17 +2,27 @@
 
 from .lesson00 import blend, mean_color, to_bytes
 from .lesson01 import conv_cost, features_at, normalize_image, receptive_field
+from .lesson02 import content_loss_gradient, psnr, reconstruct, same_to_max_pooling
+from .lesson03 import covariance, gram, mean_std_distance, style_gradient
 from .lesson04 import gatys_style_term, paint, total_variation_l1
 
 __all__ = [
     "blend",
+    "content_loss_gradient",
     "conv_cost",
+    "covariance",
     "features_at",
     "gatys_style_term",
+    "gram",
     "mean_color",
+    "mean_std_distance",
     "normalize_image",
     "paint",
+    "psnr",
     "receptive_field",
+    "reconstruct",
+    "same_to_max_pooling",
+    "style_gradient",
     "to_bytes",
     "total_variation_l1",
 ]
