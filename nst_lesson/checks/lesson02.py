@@ -1,0 +1,180 @@
+"""Checks for the exercises of 02_feature_reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .framework import Wrong, call, close, exercise, expect_tensor
+
+LEAST_CHANGE = 0.1  # mean absolute difference; four equal maxima in each block of uniform noise give about 0.3
+
+
+@exercise
+def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """10 log10(1 / mean squared difference) of two pictures (1, 3, H, W) in [0, 1], in decibels."""
+    generator = torch.Generator().manual_seed(1)
+    image, target = (torch.rand(1, 3, 7, 11, generator=generator) for _ in range(2))
+    d = (image - target).double()
+    error = d.square().mean()
+    wanted = -10 * error.log10()
+    result = expect_tensor(call(answer, image, target), ())
+    if not close(result, wanted):
+        named = {
+            "its sign is wrong: nearer pictures must give more decibels": -wanted,
+            "it takes the natural logarithm: use the one to base 10": -10 * error.log(),
+            "it takes the logarithm to base 2: use the one to base 10": -10 * error.log2(),
+            "it leaves out the logarithm": 1 / error,
+            "it leaves out the factor 10": -error.log10(),
+            "its factor is 20, which belongs to the root of the error: take 10": 2 * wanted,
+            "it sums the squares: take their mean": -10 * d.square().sum().log10(),
+            "it takes absolute differences: square them": -10 * d.abs().mean().log10(),
+            "it takes 255 for the brightest value: here it is 1": wanted + 20 * torch.tensor(255.0).log10(),
+            "it returns the mean squared difference itself": error,
+        }
+        raise Wrong(_diagnose(result, named, f"it gives {result.item():.4g} where {wanted.item():.4g} is right"))
+
+
+@exercise
+def content_loss_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """The gradient of 1/2 sum (max(z, 0) - P)^2 at z, for z before and P after the ReLU, both (B, C, H, W)."""
+    generator = torch.Generator().manual_seed(2)
+    z, other = (torch.randn(2, 5, 4, 7, generator=generator) for _ in range(2))
+    target = other.relu()
+    try:
+        with torch.no_grad():  # the formula needs no graph
+            result = call(answer, z, target)
+    except RuntimeError as error:
+        if "does not require grad" in str(error):
+            raise Wrong("it asks autograd: write the formula itself") from error
+        raise
+    result = expect_tensor(result, tuple(z.shape))
+    zd, p = z.double(), target.double()
+    f = zd.relu()
+    wanted = (f - p) * (zd > 0)
+    if not close(result, wanted):
+        named = {
+            "it leaves out the second case: where F = 0 the ReLU is closed and the gradient is 0": f - p,
+            "it forgets the ReLU: compare max(z, 0) with P, and let nothing pass where z < 0": zd - p,
+            "its cases ask where P > 0: it is F, the features of the picture in hand, that must be positive": (f - p)
+            * (p > 0),
+            "its cases are swapped: the gradient is 0 where F = 0, and F - P elsewhere": (f - p) * (zd <= 0),
+            "its sign is wrong: it is F - P, not P - F": -wanted,
+            "it is twice too large: the 1/2 in front of the sum cancels the 2 of the square": 2 * wanted,
+            "it divides by the number of values: the loss is a sum": wanted / z.numel(),
+            "it divides by the batch size: the loss is a sum over all pictures": wanted / len(z),
+            "it keeps only the sign of F - P: keep its size too": wanted.sign(),
+        }
+        raise Wrong(_diagnose(result, named, "the values are not those that autograd gives"))
+
+
+@exercise
+def same_to_max_pooling(answer: Callable[[Tensor], Tensor]) -> None:
+    """A picture that differs from (1, 3, H, W), H and W even, but has the same 2 x 2 max pooling. Many are right."""
+    image = torch.rand(1, 3, 8, 14, generator=torch.Generator().manual_seed(3))
+    result = expect_tensor(call(answer, image), tuple(image.shape)).detach().double()
+    if not result.isfinite().all() or result.min() < 0 or result.max() > 1:
+        raise Wrong("its values leave [0, 1]: make a picture")
+    wanted, pooled = (F.max_pool2d(x, 2) for x in (image.double(), result))
+    tiled = F.max_pool2d(wanted.repeat(1, 1, 2, 2), 2)
+    if not close(pooled, wanted, 1e-6):  # copies of float32 values are exact; a step through arithmetic is not
+        named = {
+            "it keeps the averages of the blocks: keep their maxima": F.avg_pool2d(image.double(), 2),
+            "it lays copies of the small picture side by side: repeat_interleave, not repeat": tiled,
+            "it keeps the minima of the blocks: keep their maxima": -F.max_pool2d(-image.double(), 2),
+        }
+        otherwise = "its 2 x 2 max pooling differs from that of the picture it was given"
+        if close(pooled.flatten().sort().values, wanted.flatten().sort().values, 1e-6):
+            otherwise = "it has the right maxima in the wrong blocks: each must stay where it was"
+        raise Wrong(_diagnose(pooled, named, otherwise))
+    change = (result - image.double()).abs().mean().item()
+    if change < LEAST_CHANGE:
+        raise Wrong(f"it is right but hardly differs: by {change:.3f} on average; change more of the pixels")
+
+
+@exercise
+def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]) -> None:
+    """Projected Adam from `start` toward the features of `target`, both (1, 3, H, W); returns that shape.
+
+    A loss that is a multiple of the relative one gives the same picture: Adam does not see a constant factor.
+    """
+    generator = torch.Generator().manual_seed(4)
+    start = torch.rand(1, 3, 5, 8, generator=generator)
+    target = torch.linspace(-0.5, 1.5, start.numel()).view_as(start)  # partly outside [0, 1]: the clamp must act
+    weight = torch.randn(4, 3, 1, 1, generator=generator).requires_grad_()
+    seen = []
+
+    def features(image: Tensor) -> Tensor:
+        seen.append(image.detach().clone())
+        return F.conv2d(image, weight)
+
+    try:
+        result = expect_tensor(call(answer, start, target, features, 12, 0.1), tuple(start.shape))
+    except RuntimeError as error:
+        if "second time" in str(error):
+            raise Wrong("the target's features carry a graph: compute them under torch.no_grad()") from error
+        raise
+    _expect_course(result, seen, start, target)
+    wanted = _projected_adam(start, target, weight)
+    if not close(result, wanted, 1e-3):  # Adam carries the last digits of small gradients on
+        named = {
+            "it clamps only once, at the end: clamp after every step": _projected_adam(
+                start, target, weight, every=False
+            ),
+            "it never clears the gradient: call zero_grad() in every step": _projected_adam(
+                start, target, weight, clear=False
+            ),
+            "it climbs: the loss must fall": _projected_adam(start, target, weight, sign=-1),
+            "it ignores the learning rate that it was given": _projected_adam(start, target, weight, rate=1e-3),
+            "it compares pixels: compare features": _projected_adam(start, target, torch.eye(3).view(3, 3, 1, 1)),
+        }
+        otherwise = "the picture is not the one that Adam with its default betas gives"
+        raise Wrong(_diagnose(result, named, otherwise, 1e-3))
+
+
+def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Tensor) -> None:
+    """Wrong unless `result` is a plain picture, and `seen`, the pictures asked about, are the target and 12 others."""
+    if result.requires_grad:
+        raise Wrong("the picture that it returns still requires a gradient: return image.detach()")
+    if result.min() < 0 or result.max() > 1:
+        raise Wrong("the picture leaves [0, 1]: clamp it after every step")
+    own = [image for image in seen if not torch.equal(image, target)]
+    targets = len(seen) - len(own)
+    if targets == 0:
+        raise Wrong("it never asks for the features of the target")
+    if own and not torch.equal(own[0], start):
+        raise Wrong("it does not start from the picture it was given")
+    if len(own) != 12:
+        raise Wrong(f"it asks for the picture's features {len(own)} times in 12 steps: once per step is right")
+    if targets > 1:
+        raise Wrong(f"it computes the target's features {targets} times: once, before the loop, is enough")
+
+
+def _projected_adam(
+    start: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    rate: float = 0.1,
+    every: bool = True,
+    clear: bool = True,
+    sign: int = 1,
+) -> Tensor:
+    wanted, weight = F.conv2d(target, weight).detach(), weight.detach()
+    image = start.clone().requires_grad_()
+    adam = torch.optim.Adam([image], lr=rate)
+    for _ in range(12):
+        if clear:
+            adam.zero_grad()
+        (sign * (F.conv2d(image, weight) - wanted).square().sum() / wanted.square().sum()).backward()
+        adam.step()
+        if every:
+            image.data.clamp_(0, 1)
+    return image.detach().clamp(0, 1)
+
+
+def _diagnose(result: Tensor, named: dict[str, Tensor], otherwise: str, tolerance: float = 1e-4) -> str:
+    """The name of the known mistake that gives `result`, or else `otherwise`."""
+    return next((name for name, value in named.items() if close(result.detach(), value, tolerance)), otherwise)
