@@ -5,12 +5,15 @@ from .lesson01 import conv_cost, features_at, normalize_image, receptive_field
 from .lesson02 import content_loss_gradient, psnr, reconstruct, same_to_max_pooling
 from .lesson03 import covariance, gram, mean_std_distance, style_gradient
 from .lesson04 import gatys_style_term, paint, total_variation_l1
+from .lesson05 import beyond_chance, experiment, pareto_front
 
 __all__ = [
+    "beyond_chance",
     "blend",
     "content_loss_gradient",
     "conv_cost",
     "covariance",
+    "experiment",
     "features_at",
     "gatys_style_term",
     "gram",
@@ -18,6 +21,7 @@ __all__ = [
     "mean_std_distance",
     "normalize_image",
     "paint",
+    "pareto_front",
     "psnr",
     "receptive_field",
     "reconstruct",

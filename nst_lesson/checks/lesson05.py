@@ -1,0 +1,144 @@
+"""Checks for the exercises of 05_what_matters."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from .framework import Wrong, call, exercise
+
+Point = tuple[float, float]
+BASELINE = 20.0  # the tv_weight that lesson 05 starts from
+
+
+@exercise
+def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) -> None:
+    """answer(baseline, changed) must say whether two lists of numbers, one a seed, do not overlap."""
+    cases = {  # unsorted, as seeds come
+        "all of the changed runs lie below all of the baseline's: that is beyond chance": (
+            ([0.31, 0.28, 0.33], [0.21, 0.25, 0.19]),
+            True,
+        ),
+        "all of the changed runs lie above all of the baseline's: that is beyond chance, too": (
+            ([0.21, 0.25, 0.19], [0.31, 0.28, 0.33, 0.29]),
+            True,
+        ),
+        "the ranges overlap, although the means differ: that can be chance": (
+            ([0.30, 0.20, 0.26], [0.24, 0.15, 0.12]),
+            False,
+        ),
+        "the ranges overlap, although the first runs of both differ: that can be chance": (
+            ([0.30, 0.20, 0.26], [0.12, 0.15, 0.24]),
+            False,
+        ),
+        "one range lies inside the other: that can be chance": (([0.20, 0.40, 0.30], [0.31, 0.33, 0.32]), False),
+        "the range of the changed runs contains the baseline's: that can be chance": (
+            ([0.31, 0.33, 0.32], [0.20, 0.40, 0.45]),
+            False,
+        ),
+    }
+    replies = [_truth(call(answer, list(before), list(after))) for (before, after), _ in cases.values()]
+    if len(set(replies)) == 1:
+        raise Wrong(f"it always says {replies[0]}")
+    for (reason, ((before, after), wanted)), reply in zip(cases.items(), replies, strict=True):
+        if reply != wanted:
+            raise Wrong(f"it says {reply} for {before} and {after}: {reason}")
+
+
+@exercise
+def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
+    """answer(points) must be those points (content, style) that no other point beats, in any order."""
+    plain = [(0.1, 0.9), (0.3, 0.5), (0.4, 0.6), (0.6, 0.2), (0.9, 0.1), (0.7, 0.7), (0.05, 0.95)]
+    found = _points(call(answer, list(plain)), plain)
+    front, back = _front(plain), _front([(-c, -s) for c, s in plain])
+    if found == [(-c, -s) for c, s in back]:
+        raise Wrong("it keeps the points that are farthest off: small distances are better")
+    if len(found) == 1:
+        raise Wrong("it keeps one point only: every point that no other beats at both distances belongs to the front")
+    if lost := [point for point in front if point not in found]:
+        raise Wrong(f"{lost[0]} is missing: no other point is as good at both distances")
+    if extra := [point for point in found if point not in front]:
+        better = next(p for p in plain if p != extra[0] and p[0] <= extra[0][0] and p[1] <= extra[0][1])
+        raise Wrong(f"it keeps {extra[0]}, although {better} is better at both distances")
+
+    tied = [(0.3, 0.5), (0.3, 0.7), (0.2, 0.8), (0.6, 0.5)]
+    found = _points(call(answer, list(tied)), tied)
+    if found != _front(tied):
+        raise Wrong("of two points that are equal in one distance, only the one that is better in the other stays")
+    twins = [(0.5, 0.4), (0.2, 0.8), (0.5, 0.4)]
+    if _points(call(answer, list(twins)), twins) != sorted(twins):
+        raise Wrong("a point does not beat its equal: of two runs with the same distances both stay")
+
+
+@exercise
+def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
+    """answer(run) must test whether run(tv_weight=w), a style distance, grows with every larger w, and say so."""
+    tried: list[float] = []
+
+    def watched(distance: Callable[[float], float]) -> Callable[..., float]:
+        def run(**changes: float) -> float:
+            others = [name for name in changes if name != "tv_weight"]
+            if others and "tv_weight" in changes:
+                raise Wrong(f"two knobs at once, tv_weight and {others[0]}: then neither explains the result")
+            if others:
+                raise Wrong(f"it changes {others[0]}; the hypothesis is about tv_weight")
+            weight = float(changes.get("tv_weight", BASELINE))
+            if not 0 <= weight < math.inf:
+                raise Wrong(f"it asks for a tv_weight of {weight:g}; a weight is 0 or more")
+            tried.append(weight)
+            return distance(weight)
+
+        return run
+
+    supported = _truth(call(answer, watched(lambda weight: 0.1 + math.log1p(weight) / 50)))
+    weights = sorted(set(tried))
+    if len(weights) < 3:
+        raise Wrong(f"it tries {len(weights)} value(s) of tv_weight: with fewer than three you cannot see a trend")
+    if BASELINE not in weights:
+        raise Wrong(f"the baseline is missing: one of the values must be {BASELINE:g}, or run() without a change")
+    refuted = _truth(call(answer, watched(lambda weight: 0.5 - math.log1p(weight) / 50)))
+    if supported and refuted:
+        raise Wrong("it says True even where the distance falls: the data must be able to contradict the hypothesis")
+    if not supported:
+        reason = "it says False whatever the data" if not refuted else "it says True where the distance falls"
+        raise Wrong(f"{reason}: a distance that grows with every larger weight supports the hypothesis")
+    if _truth(call(answer, watched(lambda weight: 0.2))):
+        raise Wrong("it says True where the distance never changes: it has to grow")
+    for first in range(len(weights) - 1):
+        order = list(range(len(weights)))
+        order[first : first + 2] = order[first + 1], order[first]  # one step down, all the others up
+        bumpy = dict(zip(weights, (0.1 + 0.01 * rank for rank in order), strict=True))
+        if _truth(call(answer, watched(lambda weight, bumpy=bumpy: bumpy.get(weight, 0.1)))):
+            low, high = weights[first : first + 2]
+            raise Wrong(f"it says True though the distance falls from {low:g} to {high:g}: compare all neighbors")
+
+
+def _truth(reply: object) -> bool:
+    """A reply that is True or False, also as a number of numpy's or torch's."""
+    if isinstance(reply, (str, Sequence, Mapping)) or reply not in (True, False):
+        raise Wrong(f"it returns {reply!r}; True or False is expected")
+    return bool(reply)
+
+
+def _points(reply: object, given: Sequence[Point]) -> list[Point]:
+    """The points of a reply, sorted; Wrong unless they are some of those given."""
+    if not isinstance(reply, (Sequence, set, frozenset)) or isinstance(reply, str):
+        raise Wrong(f"it returns a {type(reply).__name__}; a list of points is expected")
+    if any(isinstance(point, (int, bool)) for point in reply):
+        raise Wrong("it returns numbers; the points themselves are expected, not their places in the list")
+    points = sorted(tuple(float(value) for value in point) for point in reply)
+    strangers = [point for point in points if point not in given]
+    if strangers:
+        raise Wrong(f"{strangers[0]} is none of the points that it was given")
+    return points
+
+
+def _front(points: Sequence[Point]) -> list[Point]:
+    """The points that none of the others beats, sorted."""
+
+    def beats(a: Point, b: Point) -> bool:
+        return a != b and a[0] <= b[0] and a[1] <= b[1]
+
+    beaten = {b for a, b in itertools.permutations(points, 2) if beats(a, b)}
+    return sorted(point for point in points if point not in beaten)
