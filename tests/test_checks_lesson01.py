@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from exercises import define, exercises, printed, verdict
 
 import nst_lesson as nst
 
-NAMES = ("normalize_image", "conv_cost", "receptive_field", "features_at")
+NAMES = ("name_the_mistake", "vgg_table", "pixels_seen", "features_at")
 EXERCISES = dict(zip(NAMES, exercises("01_what_vgg_sees"), strict=True))
 
 
@@ -26,45 +27,72 @@ def test_the_stub_is_not_attempted_yet(name):
     assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
 
 
-def view(x):
-    return x.view(1, 3, 1, 1)
+def judge(x, *, least=-3, most=100, none=lambda x: x.min() >= 0):
+    """The rule with a place for each mistake."""
+    if x.max() > most:
+        return "0 to 255"
+    if x.min() < least:
+        return "twice"
+    return "forgotten" if none(x) else "right"
 
 
-def in_place(image, mean, std):
-    image -= view(mean)
-    return image.div_(view(std))
+BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
 
 
-def cost(k, n, m, h, w):
-    """(weights, multiply-adds)"""
-    return k * k * n * m, k * k * n * m * h * w
+def pool(field, jump):
+    return field + jump, 2 * jump
 
 
-def field(layers, *, start=1, off=1, grow=lambda jump, stride: jump * stride, first=False):
+def table(size, *, blocks=BLOCKS, pool=pool, side=lambda size, jump: size // jump, n=lambda before, m: before,
+          parameters=lambda n, m, s: 9 * n * m + m, cost=lambda n, m, s: 9 * n * m * s * s,
+          grow=2, start=1):  # fmt: skip
+    """VGG-19's table with a place for each mistake."""
+    rows, before, field, jump, halvings = {}, 3, start, 1, 1
+    for block, (count, m) in enumerate(blocks, 1):
+        for i in range(1, count + 1):
+            field += grow * jump
+            s, channels = side(size, halvings), n(before, m)
+            rows[f"conv{block}_{i}"] = m, s, parameters(channels, m, s), cost(channels, m, s), field
+            before = m
+        (field, jump), halvings = pool(field, jump), 2 * halvings
+    return rows
+
+
+def without(rows, layer):
+    return {name: row for name, row in rows.items() if name != layer}
+
+
+def pixels(layers, position, *, off=1, padding=lambda p, jump: p * jump, early=False, start=1):
     """The recurrence with a place for each mistake."""
-    result, jump = start, 1
-    for kernel, stride in layers:
-        if first:
-            jump = grow(jump, stride)
-        result += (kernel - off) * jump
-        if not first:
-            jump = grow(jump, stride)
-    return result
+    field, jump, first = start, 1, 0
+    for kernel, stride, p in layers:
+        new = jump * stride
+        field += (kernel - off) * (new if early else jump)
+        first -= padding(p, new if early else jump)
+        jump = new
+    return first + position * jump, first + position * jump + field - 1
 
 
-def emptied(layers):
-    result = field(layers)
+def emptied(layers, position):
+    result = pixels(layers, position)
     layers.clear()
     return result
 
 
-def walked(network, x, wanted, *, keep=lambda before, after: after.clone(), stop=True):
+def centered(layers, position):
+    """As if every padding kept the field around its position."""
+    first, last = pixels(layers, position, padding=lambda p, jump: 0)
+    jump, field = math.prod(s for _, s, _ in layers), last - first + 1
+    return first - (field - jump) / 2, first - (field - jump) / 2 + field - 1
+
+
+def walked(network, x, wanted, *, keep=lambda before, after: after.clone(), stop=True, deepest=max):
     found = {}
     for index, module in enumerate(network):
         before, x = x, module(x)
         if index in wanted:
             found[index] = keep(before, x)
-        if stop and index == max(wanted):
+        if stop and index == deepest(wanted):
             break
     return found
 
@@ -74,17 +102,39 @@ def later_outputs(network, x, wanted):
     return {index: outputs[index + 1] for index in wanted}
 
 
+def out_of_place(network, x, wanted):
+    for module in network:
+        if isinstance(module, torch.nn.ReLU):
+            module.inplace = False
+    return walked(network, x, wanted, keep=lambda before, after: after)
+
+
+def hooked(network, x, wanted):
+    found = {}
+    for i in wanted:
+        network[i].register_forward_hook(lambda module, _, output, i=i: found.update({i: output.clone()}))
+    network[: max(wanted) + 1](x)
+    return found
+
+
+def unhooked(network, x, wanted):
+    found = hooked(network, x, wanted)
+    for module in network:
+        module._forward_hooks.clear()
+    return found
+
+
 # Right answers in another style: float64, another order of the sums, plain numbers of other types.
 RIGHT = [
-    ("normalize_image", lambda i, m, s: i.double() / view(s) - view(m).double() / view(s)),
-    ("normalize_image", lambda i, m, s: ((i.permute(0, 2, 3, 1) - m) / s).permute(0, 3, 1, 2)),
-    ("conv_cost", lambda k, n, m, h, w: [m * (k * k * n + 1.0), np.int64(k**2 * n * m * h * w)]),
-    ("conv_cost", lambda k, n, m, h, w: (sum(p.numel() for p in torch.nn.Conv2d(n, m, k).parameters()),
-                                         cost(k, n, m, h, w)[1])),
-    ("receptive_field", lambda layers: torch.tensor(field(layers))),
-    ("receptive_field", lambda layers: float(1 + sum(
-        (k - 1) * math.prod(s for _, s in layers[:i]) for i, (k, _) in enumerate(layers)))),
+    ("name_the_mistake", lambda x: judge(x, least=-2.2, most=20)),
+    ("name_the_mistake", lambda x: "0 to 255" if x.mean() > 50 else judge(x, none=lambda x: not (x < 0).any())),
+    ("vgg_table", lambda size: {k: [float(v) for v in row] for k, row in reversed(table(size).items())}),
+    ("vgg_table", lambda size: {k: tuple(np.int64(v) for v in row) for k, row in table(size).items()}),
+    ("pixels_seen", lambda layers, i: torch.tensor(pixels(layers, i))),
+    ("pixels_seen", lambda layers, i: [float(v) for v in pixels(layers, i)]),
     ("features_at", lambda n, x, wanted: {i: n[: i + 1](x) for i in wanted}),
+    ("features_at", lambda n, x, wanted: out_of_place(copy.deepcopy(n), x, wanted)),
+    ("features_at", unhooked),
 ]  # fmt: skip
 
 
@@ -94,54 +144,99 @@ def test_a_right_answer_in_another_style_passes(name, answer):
 
 
 WRONG = [
-    ("normalize_image", lambda i, m, s: i / view(s), "does not subtract the mean"),
-    ("normalize_image", lambda i, m, s: i - view(m), "does not divide by the standard deviation"),
-    ("normalize_image", lambda i, m, s: i / view(s) - view(m), "divides first"),
-    ("normalize_image", lambda i, m, s: (i - view(m)) * view(s), "multiplies by the standard deviation"),
-    ("normalize_image", lambda i, m, s: i * view(s) + view(m), "undoes a normalization"),
-    ("normalize_image", lambda i, m, s: (i + view(m)) / view(s), "adds the mean"),
-    ("normalize_image", lambda i, m, s: (i - view(m)) / view(s) ** 2, "divides by the variance"),
+    ("name_the_mistake", lambda x: "right", "an ordinary photograph, not normalized, goes from 0.0 to"),
+    ("name_the_mistake", lambda x: judge(x, none=lambda x: x.max() <= 1), "a dark photograph, normalized, goes"),
+    ("name_the_mistake", lambda x: judge(x, none=lambda x: x.max() <= 1), "has no negative values"),
+    ("name_the_mistake", lambda x: judge(x, most=800), "only values up to 255 reach the hundreds"),
+    ("name_the_mistake", lambda x: judge(x, most=5), "normalized twice, goes"),
+    ("name_the_mistake", lambda x: judge(x, least=-9), "a bright photograph, normalized twice, goes"),
+    ("name_the_mistake", lambda x: judge(x, least=-1), "no picture goes below (0 - 0.485) / 0.229 = -2.1"),
     (
-        "normalize_image",
-        lambda i, m, s: (i - i.mean((2, 3), keepdim=True)) / i.std((2, 3), keepdim=True),
-        "the picture's own mean",
+        "name_the_mistake",
+        lambda x: "twice" if x.max() > 3 and x.max() < 100 else judge(x, least=-99),
+        "look at the smal",
     ),
-    ("normalize_image", lambda i, m, s: (i - view(m.flip(0))) / view(s.flip(0)), "in the wrong order"),
-    ("normalize_image", lambda i, m, s: ((i - view(m)) / view(s)).flip(1), "blue, green, red"),
-    ("normalize_image", lambda i, m, s: (255 * i - view(m)) / view(s), "by 255"),
-    ("normalize_image", lambda i, m, s: (i - m) / s, "raised RuntimeError: The size of tensor"),
-    ("normalize_image", lambda i, m, s: ((i - view(m)) / view(s))[:1], "returns the shape (1, 3, 5, 7)"),
-    ("normalize_image", in_place, "modifies its input"),
-    ("normalize_image", lambda i, m, s: ((i - view(m)) / view(s)).detach(), "detaches the graph"),
-    ("conv_cost", lambda k, n, m, h, w: cost(k, n, m, h, w), "parameters: it forgets the biases"),
-    ("conv_cost", lambda k, n, m, h, w: (k * k * n * m + n, 0), "bias per input channel"),
-    ("conv_cost", lambda k, n, m, h, w: (k * k * n * m + 1, 0), "a single bias"),
-    ("conv_cost", lambda k, n, m, h, w: (k * n * m + m, 0), "kernel x kernel"),
-    ("conv_cost", lambda k, n, m, h, w: (k * k * m + m, 0), "forgets the input channels"),
-    ("conv_cost", lambda k, n, m, h, w: ((k * k * n + 1) * m * h * w, 0), "the same weights serve everywhere"),
-    ("conv_cost", lambda k, n, m, h, w: (k * k * n * m + m, k * k * n * m), "forgets the positions"),
-    ("conv_cost", lambda k, n, m, h, w: (k * k * n * m + m, 2 * cost(k, n, m, h, w)[1]), "counts flops"),
-    ("conv_cost", lambda k, n, m, h, w: ((k * k * n + 1) * m, (k * k * n + 1) * m * h * w), "counts the biases"),
-    ("conv_cost", lambda k, n, m, h, w: ((k * k * n + 1) * m, k * k * n * m * h), "by the height only"),
-    ("conv_cost", lambda k, n, m, h, w: ((k * k * n + 1) * m, k * k * m * h * w), "adds: it forgets the input"),
-    ("conv_cost", lambda k, n, m, h, w: ((k * k * n + 1) * m, k * k * n * h * w), "forgets the output channels"),
-    ("conv_cost", lambda k, n, m, h, w: k * k * n * m + m, "does not return two numbers"),
-    ("receptive_field", lambda layers: field(layers, grow=lambda jump, stride: 1), "ignores the strides"),
-    ("receptive_field", lambda layers: field(layers, first=True), "updates the jump first"),
-    ("receptive_field", lambda layers: field(layers, off=0), "adds kernel times jump"),
-    ("receptive_field", lambda layers: field(layers, start=0), "starts from 0"),
-    ("receptive_field", lambda layers: math.prod(s for _, s in layers), "returns the jump"),
-    ("receptive_field", lambda layers: field(layers, grow=lambda jump, stride: jump + stride), "adds the strides"),
-    ("receptive_field", lambda layers: 1 + sum((k - 1) * s for k, s in layers), "this layer's stride only"),
-    ("receptive_field", lambda layers: field(layers[::-1]), "from last to first"),
-    ("receptive_field", lambda layers: math.prod(k for k, _ in layers), "multiplies the kernels"),
-    ("receptive_field", lambda layers: (field(layers), 1), "returns a tuple"),
-    ("receptive_field", lambda layers: 1000, "1000 where 55 is right"),
-    ("receptive_field", lambda layers: field(layers) if layers else 0, "without any layer"),
-    ("receptive_field", emptied, "modifies its input"),
+    ("name_the_mistake", lambda x: judge(x).upper(), "it returns 'RIGHT': return one of 'right', 'forgotten'"),
+    ("name_the_mistake", lambda x: x.min() < 0, "return one of"),
+    ("name_the_mistake", lambda x: judge(x.sub_(1)), "modifies its input"),
+    ("vgg_table", lambda size: list(table(size).values()), "returns a list"),
+    (
+        "vgg_table",
+        lambda size: table(size, blocks=((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))),
+        "the convolutions of VGG-16",
+    ),
+    ("vgg_table", lambda size: without(table(size), "conv3_2"), "there is no 'conv3_2'"),
+    ("vgg_table", lambda size: table(size) | {"pool5": (512, 7, 0, 0, 268)}, "no convolution 'pool5'"),
+    ("vgg_table", lambda size: {k: row[:3] for k, row in table(size).items()}, "conv1_1 has to have 5 numbers"),
+    ("vgg_table", lambda size: table(size, blocks=(*BLOCKS[:4], (4, 1024))), "channels of conv5_1 at size 224: the ch"),
+    (
+        "vgg_table",
+        lambda size: table(size, side=lambda size, j: size / j),
+        "side of conv4_1 at size 100: a pooling takes",
+    ),
+    ("vgg_table", lambda size: table(size, side=lambda size, j: -(-size // j)), "at size 100: a pooling rounds down"),
+    ("vgg_table", lambda size: table(size, side=lambda size, j: size // (2 * j)), "halves once too often"),
+    ("vgg_table", lambda size: table(size, side=lambda size, j: size), "halves too seldom"),
+    ("vgg_table", lambda size: table(size, n=lambda before, m: m), "conv1_1 at size 224: it takes the three colors"),
+    (
+        "vgg_table",
+        lambda size: table(size, n=lambda before, m: 3 if before == 3 else m),
+        "parameters of conv2_1 at size 224: a block's first one takes the channels of the block before",
+    ),
+    ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: 9 * n * m), "forgets the biases"),
+    ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: 9 * n * m + n), "bias per input channel"),
+    ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: 9 * n * m + 1), "a single bias"),
+    ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: 3 * n * m + m), "3 places in a window"),
+    ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: 9 * m + m), "it forgets the input channels, or"),
+    ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: (9 * n + 1) * m * s * s), "serve everywhere"),
+    ("vgg_table", lambda size: table(size, cost=lambda n, m, s: 9 * n * m), "forgets the positions"),
+    ("vgg_table", lambda size: table(size, cost=lambda n, m, s: 18 * n * m * s * s), "counts flops"),
+    ("vgg_table", lambda size: table(size, cost=lambda n, m, s: (9 * n + 1) * m * s * s), "counts the biases"),
+    ("vgg_table", lambda size: table(size, cost=lambda n, m, s: 9 * n * m * s), "by one side only"),
+    (
+        "vgg_table",
+        lambda size: table(size, cost=lambda n, m, s: 9 * m * s * s),
+        "multiply_adds of conv1_1 at size 224: it f",
+    ),
+    ("vgg_table", lambda size: table(size, cost=lambda n, m, s: 7), "7 where 86,704,128 is right"),
+    ("vgg_table", lambda size: table(size, pool=lambda field, jump: (field, 2 * jump)), "forgets the poolings"),
+    (
+        "vgg_table",
+        lambda size: table(size, pool=lambda field, jump: (field + 2 * jump, 2 * jump)),
+        "double the jump first",
+    ),
+    (
+        "vgg_table",
+        lambda size: table(size, pool=lambda field, jump: (field + jump, jump)),
+        "jump does not grow: it doubles",
+    ),
+    ("vgg_table", lambda size: table(size, pool=lambda field, jump: (field, jump)), "and the poolings are forgotten"),
+    ("vgg_table", lambda size: table(size, grow=3), "field of conv1_1 at size 224: it adds 3 jumps"),
+    ("vgg_table", lambda size: table(size, start=0), "starts from 0"),
+    ("pixels_seen", lambda layers, i: pixels(layers, i, padding=lambda p, jump: 0), "leaves the padding out"),
+    ("pixels_seen", lambda layers, i: pixels(layers, i, padding=lambda p, jump: p), "the padding counts in pixels"),
+    ("pixels_seen", lambda layers, i: pixels(layers, i, padding=lambda p, jump: -p * jump), "to the wrong side"),
+    ("pixels_seen", lambda layers, i: (max(pixels(layers, i)[0], 0), pixels(layers, i)[1]), "it cuts off at 0"),
+    ("pixels_seen", lambda layers, i: (pixels(layers, i)[0], pixels(layers, i)[1] + 1), "one too far"),
+    ("pixels_seen", lambda layers, i: pixels(layers, i, start=0), "starts from a field of 0"),
+    ("pixels_seen", lambda layers, i: pixels(layers, i, early=True), "updates the jump first"),
+    ("pixels_seen", lambda layers, i: pixels([(k, 1, p) for k, _, p in layers], i), "it ignores the strides"),
+    ("pixels_seen", lambda layers, i: pixels(layers[::-1], i), "from last to first"),
+    ("pixels_seen", centered, "that needs VGG's padding"),
+    ("pixels_seen", lambda layers, i: pixels(layers, 0), "(layers [(7, 2, 3), (3, 2, 0), (5, 1, 1), (2, 3, 1)"),
+    ("pixels_seen", lambda layers, i: pixels(layers, i)[0], "return two numbers"),
+    ("pixels_seen", lambda layers, i: (0, 1000), "0, 1000 where"),
+    ("pixels_seen", emptied, "modifies its input"),
     ("features_at", lambda *a: walked(*a, keep=lambda before, after: after), "overwritten its output"),
     ("features_at", lambda *a: walked(*a, keep=lambda before, after: before.clone()), "what goes into layer"),
     ("features_at", later_outputs, "the output of the layer after"),
+    (
+        "features_at",
+        lambda *a: walked(*a, deepest=lambda wanted: wanted[-1]),
+        "wanted is not sorted: of [2, 1] it gives [1]",
+    ),
+    ("features_at", out_of_place, "switches inplace off"),
+    ("features_at", hooked, "leaves its hooks"),
     ("features_at", lambda *a: walked(*a, stop=False), "runs on after layer 2"),
     ("features_at", lambda *a: list(walked(*a).values()), "returns a list"),
     ("features_at", lambda n, x, wanted: walked(n, x, range(max(wanted) + 1)), "its keys are [0, 1, 2]"),
@@ -155,6 +250,14 @@ WRONG = [
 def test_a_wrong_answer_is_named(name, answer, reason):
     line = verdict(getattr(nst.check, name), answer)
     assert line.startswith(f"{name}: not yet") and reason in line
+
+
+def test_the_table_asked_for_is_that_of_the_network_itself():
+    convolutions = [m for m in nst.load_backbone("random-vgg19").body if isinstance(m, torch.nn.Conv2d)]
+    assert [row[0] for row in table(224).values()] == [m.out_channels for m in convolutions]
+    assert [row[2] for row in table(224).values()] == [sum(p.numel() for p in m.parameters()) for m in convolutions]
+    assert table(224)["conv5_1"][4] == 156  # as lesson 01 measures it
+    assert verdict(nst.check.vgg_table, table) == "vgg_table: correct"
 
 
 def test_a_check_leaves_the_random_numbers_alone():

@@ -1,7 +1,7 @@
 """Exercise checks, one module a lesson: `nst.check.paint(my_paint)` says in one line what is right or wrong."""
 
 from .lesson00 import blend, mean_color, to_bytes
-from .lesson01 import conv_cost, features_at, normalize_image, receptive_field
+from .lesson01 import features_at, name_the_mistake, pixels_seen, vgg_table
 from .lesson02 import content_loss_gradient, psnr, reconstruct, same_to_max_pooling
 from .lesson03 import covariance, gram, mean_std_distance, style_gradient
 from .lesson04 import gatys_style_term, paint, total_variation_l1
@@ -11,7 +11,6 @@ __all__ = [
     "beyond_chance",
     "blend",
     "content_loss_gradient",
-    "conv_cost",
     "covariance",
     "experiment",
     "features_at",
@@ -19,14 +18,15 @@ __all__ = [
     "gram",
     "mean_color",
     "mean_std_distance",
-    "normalize_image",
+    "name_the_mistake",
     "paint",
     "pareto_front",
+    "pixels_seen",
     "psnr",
-    "receptive_field",
     "reconstruct",
     "same_to_max_pooling",
     "style_gradient",
     "to_bytes",
     "total_variation_l1",
+    "vgg_table",
 ]

@@ -3,139 +3,224 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
 
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+INPUTS = {
+    "right": "normalized",
+    "forgotten": "not normalized",
+    "twice": "normalized twice",
+    "0 to 255": "normalized from values up to 255",
+}
+
 
 @exercise
-def normalize_image(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
-    """(image - mean) / std per channel, of an image (B, 3, H, W) with mean and std (3,)."""
+def name_the_mistake(answer: Callable[[Tensor], str]) -> None:
+    """Which of INPUTS a tensor (1, 3, H, W) is, by its numbers alone."""
     generator = torch.Generator().manual_seed(1)
-    image = torch.rand(2, 3, 5, 7, generator=generator)
-    mean, std = torch.tensor([0.3, 0.5, 0.8]), torch.tensor([0.15, 0.4, 0.65])  # channels that cannot be confused
-    x, m, s = image.double(), mean.double().view(1, 3, 1, 1), std.double().view(1, 3, 1, 1)
-    wanted = (x - m) / s
-    result = expect_tensor(call(answer, image, mean, std), tuple(image.shape))
-    if not close(result, wanted):
-        own = (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), keepdim=True)
-        named = {
-            "it does not subtract the mean": x / s,
-            "it does not divide by the standard deviation": x - m,
-            "it divides first and subtracts then: subtract the mean first": x / s - m,
-            "it multiplies by the standard deviation: divide by it": (x - m) * s,
-            "it undoes a normalization: subtract the mean and divide, here it is the other way round": x * s + m,
-            "it adds the mean: subtract it": (x + m) / s,
-            "it divides by the variance: by the standard deviation, without a square": (x - m) / s.square(),
-            "it takes the picture's own mean and deviation: use those that are given": own,
-            "it takes the channels of mean and std in the wrong order": (x - m.flip(1)) / s.flip(1),
-            "it turns the channels round, to blue, green, red": wanted.flip(1),
-            "it multiplies the picture by 255: the mean is meant for [0, 1]": (255 * x - m) / s,
-        }
-        otherwise = "it is not (image - mean) / std, channel by channel"
-        raise Wrong(next((name for name, value in named.items() if close(result, value)), otherwise))
-    source = image.clone().requires_grad_()
-    expect_gradient(answer(source, mean, std), source)
+    kinds = {"ordinary": (0, 1), "dark": (0, 0.55), "bright": (0.15, 1), "dull": (0.1, 0.6)}
+    for kind, (least, most) in kinds.items():
+        photo = least + (most - least) * torch.rand(1, 3, 5, 7, generator=generator)
+        once = _normalized(photo)
+        cases = {"right": once, "forgotten": photo, "twice": _normalized(once), "0 to 255": _normalized(255 * photo)}
+        for wanted, x in cases.items():
+            said = call(answer, x)
+            if not isinstance(said, str) or said not in INPUTS:
+                raise Wrong(f"it returns {said!r}: return one of {', '.join(map(repr, INPUTS))}")
+            if said != wanted:
+                numbers = f"from {x.min().item():.1f} to {x.max().item():.1f}"
+                what = f"an {kind}" if kind == "ordinary" else f"a {kind}"
+                raise Wrong(
+                    f"{what} photograph, {INPUTS[wanted]}, goes {numbers}, and it says {said!r}: "
+                    + _how_to_tell({said, wanted})
+                )
+
+
+def _normalized(x: Tensor) -> Tensor:
+    mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (MEAN, STD))
+    return (x - mean) / std
+
+
+def _how_to_tell(pair: set[str]) -> str:
+    """What distinguishes two of INPUTS."""
+    if "0 to 255" in pair:
+        return "only values up to 255 reach the hundreds, look at the largest"
+    if "twice" in pair:
+        return "normalized once, no picture goes below (0 - 0.485) / 0.229 = -2.1, look at the smallest"
+    return "a picture in [0, 1] has no negative values, a normalized one has, look at the smallest"
+
+
+COLUMNS = ("channels", "side", "parameters", "multiply_adds", "field")
+BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
 
 
 @exercise
-def conv_cost(answer: Callable[[int, int, int, int, int], tuple[int, int]]) -> None:
-    """(parameters, multiply-adds) of a convolution from kernel, channels in and out, and the output's height, width."""
-    for case in ((3, 5, 7, 11, 13), (5, 7, 4, 3, 17), (1, 6, 10, 8, 9)):
-        _expect_conv_cost(call(answer, *case), *case)
+def vgg_table(answer: Callable[[int], dict[str, tuple[int, ...]]]) -> None:
+    """{layer: its COLUMNS} of the sixteen convolutions of VGG-19, for a square picture."""
+    for size in (224, 100):
+        result, right = call(answer, size), _vgg19(size)
+        if not isinstance(result, Mapping):
+            raise Wrong(f"it returns a {type(result).__name__}: return a dictionary, layer -> its numbers")
+        _expect_layers(result, right)
+        before = 3
+        for layer, wanted in right.items():
+            row = result[layer]
+            if not isinstance(row, Sequence) or len(row) != len(COLUMNS):
+                raise Wrong(f"{layer} has to have {len(COLUMNS)} numbers: {', '.join(COLUMNS)}")
+            named = _likely(layer, size, before, dict(zip(COLUMNS, wanted, strict=True)))
+            for column, number, value in zip(COLUMNS, row, wanted, strict=True):
+                if float(number) != value:
+                    otherwise = f"{float(number):,.15g} where {value:,} is right"
+                    reason = next((name for name, x in named[column].items() if x == number), otherwise)
+                    raise Wrong(f"{column} of {layer} at size {size}: {reason}")
+            before = wanted[0]
 
 
-def _expect_conv_cost(result: object, k: int, n: int, m: int, h: int, w: int) -> None:
-    """Wrong, with the likeliest cause, unless `result` is the cost of that convolution."""
-    parameters, cost = _numbers(result)
-    weights = k * k * n * m
-    named = {
-        "it forgets the biases, one per output channel": weights,
-        "it counts a bias per input channel: there is one per output channel": weights + n,
-        "it counts a single bias: there is one per output channel": weights + 1,
-        "it counts a bias per pair of channels: there is one per output channel": weights + n * m,
-        "it takes kernel places in a window: a window has kernel x kernel": k * n * m + m,
-        "it forgets the input channels: each output channel looks at all of them": k * k * m + m,
-        "it multiplies by the positions: the same weights serve everywhere": (weights + m) * h * w,
+def _vgg19(size: int) -> dict[str, tuple[int, int, int, int, int]]:
+    """The right answer."""
+    table, before, field = {}, 3, 1
+    for block, (count, channels) in enumerate(BLOCKS):
+        jump = 2**block
+        for i in range(count):
+            side, weights, field = size // jump, 9 * before * channels, field + 2 * jump
+            table[f"conv{block + 1}_{i + 1}"] = channels, side, weights + channels, weights * side**2, field
+            before = channels
+        field += jump
+    return table
+
+
+def _expect_layers(result: Iterable[str], right: Iterable[str]) -> None:
+    """Wrong unless the two name the same layers."""
+    missing, extra = [name for name in right if name not in result], [name for name in result if name not in right]
+    if missing == ["conv3_4", "conv4_4", "conv5_4"] and not extra:
+        raise Wrong("these are the convolutions of VGG-16: blocks 3, 4 and 5 of VGG-19 have one more")
+    if missing:
+        raise Wrong(f"there is no {missing[0]!r}: name the convolutions conv1_1 ... conv5_4, 2, 2, 4, 4, 4 in a block")
+    if extra:
+        raise Wrong(f"VGG-19 has no convolution {extra[0]!r}: list its sixteen convolutions only")
+
+
+def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """{column: {mistake: the number that it gives}} of a layer with n channels in, and the right numbers in `row`."""
+    m, side, weights = row["channels"], row["side"], 9 * n * row["channels"]
+    block, place = int(layer[4]) - 1, int(layer[6])
+    jump, poolings = 2**block, 2**block - 1  # the poolings' share of the field: 1 + 2 + 4 + ...
+    convolutions = sum(count for count, _ in BLOCKS[:block]) + place
+    origin = "it takes the three colors" if n == 3 else "a block's first one takes the channels of the block before"
+    # Of conv1_1, where both mistakes show first, they give the same number: 3 channels come in.
+    missing = (
+        "it forgets the input channels, or takes 3 places in a window: 3 x 3 weights for each channel that comes in"
+    )
+    named: dict[str, dict[str, float]] = {
+        "channels": {"the channels double from block to block, but not from 4 to 5: both have 512": 1024},
+        "side": {
+            "a pooling takes whole positions: the side is a whole number, rounded down": size / jump,
+            "a pooling rounds down": math.ceil(size / jump),
+            "it halves once too often: the first pooling comes after block 1": side // 2,
+            "it halves too seldom: a pooling comes after every block": 2 * side,
+        },
+        "parameters": {
+            "it forgets the biases, one per output channel": weights,
+            "it counts a bias per input channel: there is one per output channel": weights + n,
+            "it counts a single bias: there is one per output channel": weights + 1,
+            f"{origin}, not {m} channels": 9 * m * m + m,
+            missing: 3 * n * m + m,
+            "it multiplies by the positions: the same weights serve everywhere": (weights + m) * side**2,
+        },
+        "multiply_adds": {
+            "it forgets the positions: every weight is used once per position": weights,
+            "it counts flops, two per multiply-add: count each once": 2 * weights * side**2,
+            "it counts the biases: leave them out here": (weights + m) * side**2,
+            "it multiplies by one side only: there are side x side positions": weights * side,
+            f"{origin}, not {m} channels": 9 * m * m * side**2,
+            missing: 3 * n * m * side**2,
+        },
+        "field": {
+            "it forgets the poolings: each adds the jump before it": row["field"] - poolings,
+            "it lets a pooling double the jump first, and then add it: it adds first": row["field"] + poolings,
+            "the jump does not grow: it doubles at each pooling": 1 + 2 * convolutions + block,
+            "the jump does not grow, and the poolings are forgotten": 1 + 2 * convolutions,
+            "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2": row["field"] + jump,
+            "it starts from 0: without any layer, a number sees one pixel": row["field"] - 1,
+        },
     }
-    _expect("parameters", parameters, weights + m, named)
-    named = {
-        "it forgets the positions: every weight is used once per position": weights,
-        "it counts flops, two per multiply-add: count each once": 2 * weights * h * w,
-        "it counts the biases: leave them out here": (weights + m) * h * w,
-        "it multiplies by the height only: there are height x width positions": weights * h,
-        "it multiplies by the width only: there are height x width positions": weights * w,
-        "it forgets the input channels: each output channel looks at all of them": k * k * m * h * w,
-        "it forgets the output channels": k * k * n * h * w,
-        "it takes kernel places in a window: a window has kernel x kernel": k * n * m * h * w,
-    }
-    _expect("multiply_adds", cost, weights * h * w, named)
-
-
-def _numbers(result: object) -> tuple[float, float]:
-    """The two numbers of an answer, else Wrong."""
-    if not isinstance(result, Sequence) or len(result) != 2:
-        raise Wrong("it does not return two numbers: return parameters, multiply_adds")
-    return float(result[0]), float(result[1])
-
-
-def _expect(what: str, number: float, wanted: int, named: Mapping[str, int]) -> None:
-    """Wrong, with the name of the known mistake that gives `number`, unless it is the one wanted."""
-    if number != wanted:
-        otherwise = f"{number:g} where {wanted} is right"
-        raise Wrong(f"{what}: " + next((name for name, value in named.items() if number == value), otherwise))
+    return named
 
 
 @exercise
-def receptive_field(answer: Callable[[list[tuple[int, int]]], int]) -> None:
-    """The pixels across that one output depends on, from the (kernel, stride) of the layers, first to last."""
-    vgg = [(3, 1), (3, 1), (2, 2), (3, 1), (3, 1), (2, 2), (3, 1)]
-    for layers in ([(7, 2), (3, 2), (5, 1), (2, 3), (3, 1)], vgg, [(5, 1)], [(4, 4), (1, 1), (3, 2)], []):
+def pixels_seen(answer: Callable[[list[tuple[int, int, int]], int], tuple[int, int]]) -> None:
+    """The first and the last pixel that a position sees, from the (kernel, stride, padding) of the layers."""
+    vgg = [(3, 1, 1), (3, 1, 1), (2, 2, 0), (3, 1, 1)]
+    odd = [(7, 2, 3), (3, 2, 0), (5, 1, 1), (2, 3, 1), (3, 1, 1)]
+    last_two = ([(4, 4, 0), (1, 1, 0)], 3), ([], 3)
+    for layers, position in ((odd, 4), (odd, 0), (vgg, 5), (vgg, 0), ([(5, 1, 1)], 2), *last_two):
         given = list(layers)
-        result = call(answer, given)
+        result = call(answer, given, position)
         if given != layers:
             raise Wrong("it modifies its input: leave the list of layers as it is")
-        if isinstance(result, Sequence):
-            raise Wrong(f"it returns a {type(result).__name__}: return the field alone")
-        wanted = _field(layers)
-        if float(result) != wanted:
-            raise Wrong(_explain_field(float(result), layers, wanted))
+        if not isinstance(result, Sequence | Tensor) or len(result) != 2:
+            raise Wrong(f"it returns {result!r}: return two numbers, the first pixel and the last")
+        seen = float(result[0]), float(result[1])
+        if seen != _pixels(layers, position):
+            raise Wrong(_explain_pixels(seen, layers, position))
 
 
-def _field(layers: Sequence[tuple[int, int]]) -> int:
-    """Computed from the last layer to the first, unlike in the lesson: a window of r outputs needs (r - 1) s + k."""
-    field = 1
-    for kernel, stride in reversed(layers):
-        field = (field - 1) * stride + kernel
-    return field
+def _pixels(layers: Sequence[tuple[int, int, int]], position: int) -> tuple[int, int]:
+    """Computed from the last layer to the first, unlike in the solution: what a window of outputs reads."""
+    first = last = position
+    for kernel, stride, padding in reversed(layers):
+        first, last = first * stride - padding, last * stride - padding + kernel - 1
+    return first, last
 
 
-def _explain_field(number: float, layers: Sequence[tuple[int, int]], wanted: int) -> str:
-    """The name of the known mistake that gives `number`, or else the two numbers."""
-    kernels, strides = [k for k, _ in layers], [s for _, s in layers]
-    jumps = [math.prod(strides[:i]) for i in range(len(layers) + 1)]
-    added = [1 + sum(strides[:i]) for i in range(len(layers))]  # jump + stride instead of jump * stride
+def _explain_pixels(seen: tuple[float, float], layers: Sequence[tuple[int, int, int]], position: int) -> str:
+    """The name of the known mistake that gives `seen`, or else the right numbers; with the case."""
+    first, last = _pixels(layers, position)
+    kernels, strides, paddings = zip(*layers, strict=True) if layers else ((), (), ())
+    jumps = [math.prod(strides[:i]) for i in range(len(layers) + 1)]  # before each layer, and at the end
+    begin, field = position * jumps[-1], last - first + 1
+
+    def window(start: float, width: int) -> tuple[float, float]:
+        return start, start + width - 1
+
+    frame = sum(p * j for p, j in zip(paddings, jumps, strict=False))
+    late = sum(p * j for p, j in zip(paddings, jumps[1:], strict=True))
+    wide = 1 + sum((k - 1) * j for k, j in zip(kernels, jumps[1:], strict=True))
+    flat = 1 + sum(k - 1 for k in kernels)
     named = {
-        "it ignores the strides: after a stride of 2, neighbors are two pixels apart": 1 + sum(kernels) - len(kernels),
-        "it updates the jump first: a layer's stride counts only for the layers after it": 1
-        + sum((k - 1) * j for k, j in zip(kernels, jumps[1:], strict=True)),
-        "it adds kernel times jump: the first of the kernel positions is there already, so kernel - 1": 1
-        + sum(k * j for k, j in zip(kernels, jumps, strict=False)),
-        "it starts from 0: without any layer, a number sees one pixel": wanted - 1,
-        "it returns the jump, the product of the strides": jumps[-1],
-        "it adds the strides: the jump is multiplied by each": 1
-        + sum((k - 1) * j for k, j in zip(kernels, added, strict=True)),
-        "it multiplies by this layer's stride only: the jump is the product of all strides before it": 1
-        + sum((k - 1) * s for k, s in layers),
-        "it takes the layers from last to first: the first is the one next to the picture": _field(layers[::-1]),
-        "it multiplies the kernels": math.prod(kernels),
+        "it leaves the padding out: a frame shifts everything": window(begin, field),
+        "the padding counts in pixels there: a frame is as many positions wide, each one jump": window(
+            begin - sum(paddings), field
+        ),
+        "it multiplies the padding by the jump after the layer: by the one before": window(begin - late, field),
+        "it shifts to the wrong side: a frame lies before pixel 0, so subtract it": window(begin + frame, field),
+        "it cuts off at 0: a pixel of the frame has a negative number": (max(first, 0), last),
+        "its last pixel is one too far: the last that it sees, not the next": (first, last + 1),
+        "it starts from a field of 0: without any layer, a number sees one pixel": (first, last - 1),
+        "it updates the jump first: a layer's stride counts only for the layers after it": window(first, wide),
+        "it updates the jump first: a layer's stride counts only after its own window and frame": window(
+            begin - late, wide
+        ),
+        "it ignores the strides: after a stride of 2, neighbors are two pixels apart": window(
+            position - sum(paddings), flat
+        ),
+        "its field ignores the strides: after a stride of 2, neighbors are two pixels apart": window(first, flat),
+        "it begins at the position: a position is a jump of pixels wide": window(position - frame, field),
+        "it takes the field to lie around the position: that needs VGG's padding": window(
+            begin - (field - jumps[-1]) / 2, field
+        ),
+        "it takes the layers from last to first: the first is the one next to the picture": _pixels(
+            layers[::-1], position
+        ),
     }
-    otherwise = f"{number:g} where {wanted} is right"
-    reason = next((name for name, value in named.items() if number == value), otherwise)
-    return f"{reason} (layers {list(layers)})"
+    otherwise = f"{seen[0]:g}, {seen[1]:g} where {first}, {last} is right"
+    reason = next((name for name, value in named.items() if seen == value), otherwise)
+    return f"{reason} (layers {list(layers)}, position {position})"
 
 
 @exercise
@@ -144,17 +229,34 @@ def features_at(answer: Callable[[nn.Sequential, Tensor, list[int]], dict[int, T
     x = torch.rand(1, 3, 6, 10, generator=torch.Generator().manual_seed(3)) - 0.5
     for wanted in ([2, 1], [3, 0], [4]):
         network, after = _network(inplace=True)
-        result = call(answer, network, x, wanted)
+        result = call(answer, network, x, list(wanted))
         if not isinstance(result, Mapping):
             raise Wrong(f"it returns a {type(result).__name__}: return a dictionary, index -> output")
-        if set(result) != set(wanted):
-            raise Wrong(f"for the layers {wanted} its keys are {list(result)}")
+        _expect_indices(list(result), wanted)
         for index in wanted:
             _expect_output(result[index], index, x)
         if after.calls:
             raise Wrong(f"it runs on after layer {max(wanted)}, the deepest one wanted: stop there")
+        _expect_untouched(network)
     source = x.clone().requires_grad_()
     expect_gradient(answer(_network(inplace=True)[0], source, [3])[3], source)
+
+
+def _expect_indices(keys: list[object], wanted: list[int]) -> None:
+    """Wrong unless the keys are those wanted, in any order."""
+    if set(keys) == set(wanted):
+        return
+    if set(keys) == {i for i in wanted if i <= wanted[-1]}:
+        raise Wrong(f"wanted is not sorted: of {wanted} it gives {keys}, for it stops at {wanted[-1]}, the last named")
+    raise Wrong(f"for the layers {wanted} its keys are {keys}")
+
+
+def _expect_untouched(network: nn.Sequential) -> None:
+    """Wrong unless the network is what the caller gave: its ReLUs in place, no hooks left on it."""
+    if not all(module.inplace for module in network if isinstance(module, nn.ReLU)):
+        raise Wrong("it switches inplace off in a network that belongs to the caller: keep copies of outputs instead")
+    if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
+        raise Wrong("it leaves its hooks on the network, which belongs to the caller: remove them at the end")
 
 
 class _Counted(nn.Identity):
