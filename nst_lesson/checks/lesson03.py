@@ -55,7 +55,10 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     grams, mean = points @ points.mT / m, points.mean(2)
     product = mean[:, :, None] * mean[:, None, :]
     wanted = grams - product
-    result = expect_tensor(call(answer, grams.float(), mean.float()), (batch, n, n))
+    try:
+        result = expect_tensor(call(answer, grams.float(), mean.float()), (batch, n, n))
+    except RuntimeError:  # torch's own, about shapes
+        raise Wrong("its shapes do not fit: a column (B, N, 1) of means times a row (B, 1, N) is (B, N, N)") from None
     if close(result, wanted):
         return
     if not close(result, result.mT):
@@ -91,6 +94,9 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     inside = result * mask  # the ReLU's part is judged after the rest
     named = {
         "its sign is wrong: it is G - A, not A - G": -wanted,
+        "it is F'(G - A), which has positions in its rows: transpose it back before you reshape": (
+            ((f @ f.mT - target) @ f).mT.reshape(shape) / share * mask
+        ),
         "it divides by nothing: put 1/(N^2 M^2) in front": wanted * share,
         "it divides by N and M, not by their squares": wanted * n * m,
         "it leaves out N^2, the square of the number of channels": wanted * n**2,
@@ -98,6 +104,7 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it is a quarter of the gradient: the 1/4 cancels, with 2 of the square and 2 of F F'": wanted / 4,
         "it is half of the gradient: F stands twice in F F'": wanted / 2,
         "it is four times the gradient: the loss has 1/4 in front": wanted * 4,
+        "it is twice the gradient: 2 of the square and 2 of F F' cancel the 1/4": wanted * 2,
         "it leaves out the target: take G - A": (f @ f.mT @ f / share).reshape(shape) * mask,
         "it divides G by M: here G and A are undivided": ((f @ f.mT / m - target) @ f / share).reshape(shape) * mask,
     }
