@@ -24,6 +24,7 @@ CONTENT_LAYERS = ("relu4_2",)
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.03}
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # those of Kingma & Ba 2015
 LBFGS_START = 1e6  # the loss is scaled to this at the start: L-BFGS drops curvature pairs under 1e-10
+LBFGS_RESTART = 2.0  # times the lowest loss: from there on the curvature that it remembers is taken to be wrong
 LBFGS_MAX_STEP = 0.05  # root mean square over the pixel values: without it some pictures drown in noise at step 3
 STARTS = ("content", "noise", "noise*content", "noise+content")
 
@@ -210,6 +211,8 @@ def optimize(
     free it wanders out of range, and one clamp at the end spoils what was found: over six pairs of pictures the clamped
     result had 1.2 to 26 times the loss of the projected one (lesson 04, section 7.1, shows it). Torch's L-BFGS takes
     steps without a line search, and its first guess of the scale can be wild: a step is shortened to LBFGS_MAX_STEP.
+    Where pixels lie at the ends of the range, the curvature can go wrong for good, and the loss then creeps up without
+    end: at LBFGS_RESTART times the lowest loss, L-BFGS forgets what it remembers.
 
     Raises ParameterError for bad settings, and LessonError when the loss is no longer a number.
     """
@@ -230,6 +233,7 @@ def optimize(
         solver = torch.optim.LBFGS([image], rate, max_iter=1, history_size=20, tolerance_grad=0, tolerance_change=0)
         scale = None  # the first evaluation gives it
     terms: dict[str, Tensor] = {}
+    lowest = math.inf
 
     def closure() -> Tensor:
         """Evaluate the loss and its gradient once; this is what the solver calls."""
@@ -258,6 +262,10 @@ def optimize(
                 f"the loss is {loss} at step {index} ({optimizer}, learning rate {rate:g}): "
                 "lower learning_rate, bring the weights closer together, or take optimizer='adam'"
             )
+        if optimizer == "lbfgs" and loss > LBFGS_RESTART * lowest:
+            solver.state.clear()
+            lowest = loss
+        lowest = min(lowest, loss)
         yield Step(index, image.detach().clone(), loss, values, time.monotonic() - began)
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_lesson import gatys
-from nst_lesson.backbones import STYLE_LAYERS, VGG
+from nst_lesson.backbones import STYLE_LAYERS, VGG, load_backbone
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.gatys import (
     CONTENT_LAYERS,
@@ -27,6 +27,7 @@ from nst_lesson.gatys import (
     total,
     transfer,
 )
+from nst_lesson.images import load_image
 from nst_lesson.losses import content_loss, gram_matrix, style_loss, total_variation
 
 OPTIMIZERS = ("lbfgs", "adam")
@@ -235,6 +236,15 @@ def test_adam_takes_its_settings(tiny):
         adam.step()
         image.data.clamp_(0, 1)
         assert torch.equal(step.image, image.detach())
+
+
+def test_lbfgs_does_not_creep_up_once_it_has_arrived():
+    """At the ends of the pixels' range its curvature goes wrong: without a restart this ends at 500 times the lowest."""
+    steps = run(
+        reconstruct(load_image("coffee", 96), load_backbone("pocket"), ["relu1_1"], steps=200, tv_weight=0.1)
+    )
+    losses = [step.loss for step in steps]
+    assert losses[-1] < 2.5 * min(losses)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
