@@ -197,7 +197,8 @@ def ill_conditioned(image: Tensor) -> dict[str, Tensor]:
     return {"valley": (stiffness * (image - 0.25).square()).sum()}
 
 
-def test_lbfgs_is_the_same_as_one_long_call_of_torch_where_steps_are_short_and_in_range():
+def test_lbfgs_is_the_same_as_one_long_call_of_torch_where_steps_are_short_and_in_range(monkeypatch):
+    monkeypatch.setattr(gatys, "LBFGS_RESTART", math.inf)  # on its way through the valley the loss may double
     start, steps = torch.full((1, 3, 4, 4), 0.27), 15
     image, scale = start.clone().requires_grad_(), LBFGS_START / ill_conditioned(start)["valley"].item()
     # tolerances off: torch's defaults (1e-7 on the gradient, 1e-9 on the change) are absolute
@@ -239,11 +240,9 @@ def test_adam_takes_its_settings(tiny):
 
 
 def test_lbfgs_does_not_creep_up_once_it_has_arrived():
-    """At the ends of the pixels' range its curvature goes wrong: without a restart this ends at 500 times the lowest."""
-    steps = run(
-        reconstruct(load_image("coffee", 96), load_backbone("pocket"), ["relu1_1"], steps=200, tv_weight=0.1)
-    )
-    losses = [step.loss for step in steps]
+    """At the ends of the pixels' range its curvature goes wrong: without a restart the last loss is 470 times this."""
+    image, layers = load_image("coffee", 96), ["relu1_1"]
+    losses = [step.loss for step in reconstruct(image, load_backbone("pocket"), layers, steps=200, tv_weight=0.1)]
     assert losses[-1] < 2.5 * min(losses)
 
 
