@@ -1,0 +1,124 @@
+"""The exercises of lesson 05: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+from exercises import define, exercises, printed, verdict
+
+import nst_lesson as nst
+
+NAMES = ("beyond_chance", "pareto_front", "experiment")
+EXERCISES = dict(zip(NAMES, exercises("05_what_matters"), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_folded_solution_passes(name):
+    answer = define(EXERCISES[name].solution)[name]
+    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stub_is_not_attempted_yet(name):
+    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
+
+
+def overlap(a, b):
+    """With torch, from the sorted values."""
+    a, b = torch.tensor(a).sort().values, torch.tensor(b).sort().values
+    return (a[-1] < b[0]) | (b[-1] < a[0])
+
+
+def sweep(points):
+    """The front by one pass over the sorted points; equals are kept."""
+    front, best = [], float("inf")
+    for point in sorted(points):
+        if point[1] < best or point in front:
+            front.append(point)
+            best = point[1]
+    return front
+
+
+def careful(run):
+    """Five values, the largest first, and the baseline without a change."""
+    found = {weight: run(tv_weight=weight) for weight in (320.0, 80, 5.0, 0)} | {20: run()}
+    values = [found[weight] for weight in sorted(found)]
+    return numpy.all(numpy.diff(values) > 0)
+
+
+RIGHT = [
+    ("beyond_chance", overlap),
+    ("beyond_chance", lambda a, b: all(x < y for x in a for y in b) or all(x > y for x in a for y in b)),
+    ("pareto_front", sweep),
+    ("pareto_front", lambda p: [a for a in p if all(b == a or b[0] > a[0] or b[1] > a[1] for b in p)]),
+    ("experiment", careful),
+    ("experiment", lambda run: run(tv_weight=2) < run(tv_weight=20) < run(tv_weight=200)),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_right_answer_in_another_style_passes(name, answer):
+    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def front(points, beats):
+    return [p for p in points if not any(beats(q, p) for q in points)]
+
+
+def of(run, weights=(5.0, 20.0, 80.0)):
+    return [run(tv_weight=weight) for weight in weights]
+
+
+def rising(values):
+    return all(a < b for a, b in zip(values, values[1:], strict=False))
+
+
+def always(reply):
+    """An answer that runs what it should and ignores it."""
+    return lambda run: [of(run), reply][1]
+
+
+WRONG = [
+    ("beyond_chance", lambda a, b: mean(a) != mean(b), "always says True"),
+    ("beyond_chance", lambda a, b: False, "always says False"),
+    ("beyond_chance", lambda a, b: max(b) < min(a), "lie above all of the baseline's"),
+    ("beyond_chance", lambda a, b: max(a) < min(b), "lie below all of the baseline's"),
+    ("beyond_chance", lambda a, b: abs(mean(a) - mean(b)) > 0.06, "although the means differ"),
+    ("beyond_chance", lambda a, b: a[0] != b[0] and not min(a) < mean(b) < max(a), "the means differ"),
+    ("beyond_chance", lambda a, b: max(b) < min(a) or max(b) > max(a), "contains the baseline's"),
+    ("beyond_chance", lambda a, b: mean(a) - mean(b), "True or False is expected"),
+    ("beyond_chance", lambda a, b: "yes", "True or False is expected"),
+    ("pareto_front", lambda p: p, "is better at both distances"),
+    ("pareto_front", lambda p: [min(p)], "one point only"),
+    ("pareto_front", lambda p: front(p, lambda a, b: a != b and a[0] >= b[0] and a[1] >= b[1]), "farthest off"),
+    ("pareto_front", lambda p: front(p, lambda a, b: a[0] < b[0] and a[1] < b[1]), "equal in one distance"),
+    ("pareto_front", lambda p: list(dict.fromkeys(sweep(p))), "does not beat its equal"),
+    ("pareto_front", lambda p: [n for n, point in enumerate(p) if point in sweep(p)], "not their places"),
+    ("pareto_front", lambda p: sweep(p)[1:], "is missing"),
+    ("pareto_front", lambda p: [(c / 2, s) for c, s in p], "none of the points"),
+    ("pareto_front", lambda p: 3, "returns a int"),
+    ("experiment", always(True), "says True even where the distance falls"),
+    ("experiment", always(False), "says False whatever the data"),
+    ("experiment", lambda run: not rising(of(run)), "says True where the distance falls"),
+    ("experiment", lambda run: run(tv_weight=20.0) < run(tv_weight=80.0), "tries 2 value(s)"),
+    ("experiment", lambda run: rising(of(run, (5.0, 40.0, 80.0))), "baseline is missing"),
+    ("experiment", lambda run: rising(of(run, (-1.0, 20.0, 80.0))), "0 or more"),
+    ("experiment", lambda run: rising([run(tv_weight=w, style_weight=10.0) for w in (5, 20, 80)]), "two knobs at once"),
+    ("experiment", lambda run: rising([run(style_weight=w) for w in (5, 20, 80)]), "it changes style_weight"),
+    ("experiment", lambda run: of(run) == sorted(of(run)), "never changes"),
+    ("experiment", lambda run: (lambda d: d[0] < d[-1])(of(run)), "compare all neighbors"),
+    ("experiment", lambda run: (lambda d: d[0] < d[1])(of(run)), "compare all neighbors"),
+    ("experiment", lambda run: of(run), "True or False is expected"),
+    ("experiment", lambda run: rising([run(w) for w in (5, 20, 80)]), "raised TypeError"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "reason"), WRONG)
+def test_a_wrong_answer_is_named(name, answer, reason):
+    line = verdict(getattr(nst.check, name), answer)
+    assert line.startswith(f"{name}: not yet") and reason in line
