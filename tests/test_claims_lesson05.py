@@ -56,6 +56,22 @@ def test_one_style_layer_is_wrong_at_the_deeper_levels(found):
     assert all(5 * b < a for a, b in zip(one[1:], five[1:], strict=True))
 
 
+def test_untrained_judges_do_not_see_what_one_style_layer_lacks(found):
+    one, five = (found["style layers"][name] for name in ("1 to 1", "1 to 5"))
+    assert one["stranger"] < five["stranger"]
+    assert max(one["a stranger"]) < 0.3 * max(one["held-out layers"])
+
+
+def test_a_run_with_fewer_terms_has_the_lower_loss_and_is_no_nearer(found):
+    one, five = (found["style layers"][name] for name in ("1 to 1", "1 to 5"))
+    assert one["loss"] < five["loss"] and one["style"] > five["style"]
+
+
+def test_only_the_fine_layers_bring_the_colors(found):
+    even, fine, coarse = rows(found, "layer weights", "stranger")
+    assert fine < even < coarse
+
+
 def test_style_against_content_is_a_trade_off_for_every_pair(found):
     for points in found["curves"].values():
         content, style = [row["content"] for row in points], [row["style"] for row in points]
@@ -67,6 +83,11 @@ def test_style_against_content_is_a_trade_off_for_every_pair(found):
 def test_lbfgs_gets_lower_than_adam_at_any_of_the_rates(found):
     first, *others = rows(found, "optimizer", "loss")
     assert first < 0.95 * min(others)
+
+
+def test_a_large_rate_of_adam_loses_the_photograph(found):
+    content = {name: row["content"] for name, row in found["optimizer"].items()}
+    assert content["Adam 0.3"] > 1.2 * content["L-BFGS"]
 
 
 def test_average_pooling_is_smoother_in_both_networks(found):
