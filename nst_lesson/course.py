@@ -268,6 +268,7 @@ def _execute(lesson: Path, output: Path, values: dict[str, Any]) -> None:
             kernel_name="python3",
             language="python",
             kernel_manager_class=OwnKernel,
+            start_timeout=300,  # seconds: 60, its default, is little on a laptop that is busy with another run
             progress_bar={"desc": _title(notebook, lesson)},
         )
     except PapermillExecutionError as error:
