@@ -15,10 +15,17 @@ from .gatys import (
     transfer,
 )
 from .images import download_names, load_image, photo_names, save_image, style_names, to_pil
-from .losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
+from .losses import NORMALIZATIONS, PerceptualLoss, content_loss, gram_matrix, style_loss, total_variation
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance
 from .paths import data_dir, run_folder
 from .show import figure_image, plot_losses, show_images, show_maps
+from .transformer import (
+    TransformationNetwork,
+    load_style_model,
+    save_style_model,
+    style_model_names,
+    stylize,
+)
 from .widgets import GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
 
 __all__ = [
@@ -30,8 +37,10 @@ __all__ = [
     "LayerExplorer",
     "LessonError",
     "LiveTransfer",
+    "PerceptualLoss",
     "Step",
     "StyleMixer",
+    "TransformationNetwork",
     "check",
     "coarse_to_fine",
     "content_distance",
@@ -42,6 +51,7 @@ __all__ = [
     "gram_matrix",
     "load_backbone",
     "load_image",
+    "load_style_model",
     "make_objective",
     "optimize",
     "peak_memory_mb",
@@ -52,12 +62,15 @@ __all__ = [
     "run_folder",
     "save_image",
     "save_results",
+    "save_style_model",
     "show_images",
     "show_maps",
     "stand_ins",
     "style_distance",
     "style_loss",
+    "style_model_names",
     "style_names",
+    "stylize",
     "synthesize_texture",
     "to_pil",
     "total_variation",

@@ -37,8 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_run(commands)
     _add(commands, doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
-    fetch_command = _add(commands, fetch, "download weights or a painting ahead of class")
-    fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, or the name of a painting")
+    fetch_command = _add(commands, fetch, "download weights, a painting or photographs ahead of class")
+    fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, coco-val2017, or a painting")
     _add_stylize(commands)
     for function, text in ((notebooks, "execute lessons in place"), (html, "write lessons as HTML pages")):
         command = _add(commands, function, text)
@@ -56,7 +56,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     )
     files = command.add_mutually_exclusive_group()
     files.add_argument("-f", "--file", metavar="FILE", help="a YAML file of parameters; -p goes before it")
-    files.add_argument("--recipe", metavar="NAME", help="a published recipe for lesson 04, a file of notebooks/recipes")
+    files.add_argument("--recipe", metavar="NAME", help="a published recipe, a file of notebooks/recipes")
     command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
 
 
@@ -121,10 +121,12 @@ def html(arguments: argparse.Namespace) -> int:
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    """Download weights or a painting into the cache, where the lessons find them without internet."""
-    from . import backbones, images
+    """Download weights, a painting or photographs into the cache, where the lessons find them without internet."""
+    from . import backbones, images, photographs
 
-    if arguments.name in images.download_names():
+    if arguments.name in photographs.COLLECTIONS:
+        print(f"the photographs are in {photographs.fetch_photographs(arguments.name)}")
+    elif arguments.name in images.download_names():
         images.load_image(arguments.name)
         print(f"{arguments.name} is in the cache")
     else:

@@ -34,7 +34,7 @@ def content_loss(features: Tensor, target: Tensor, normalization: str = "relativ
 
     - "relative" (our default): |F - P|^2 / |P|^2 for each sample, so that one weight fits every layer and backbone
     - "gatys" and "sum": 1/2 sum (F - P)^2 (Gatys et al. 2016, eq. 1)
-    - "mean": the mean of (F - P)^2 for each sample
+    - "mean": the mean of (F - P)^2 for each sample (Johnson et al. 2016, eq. 2)
 
     Raises ParameterError for another `normalization`.
     """
@@ -51,7 +51,7 @@ def style_loss(gram: Tensor, target: Tensor, normalization: str = "relative") ->
 
     - "relative" (our default): |G - A|^2 / |A|^2 for each sample
     - "gatys": 1/(4 N^2) sum (G - A)^2 with N = C channels (Gatys et al. 2016, eq. 4; its 1/M^2 is in `gram_matrix`)
-    - "mean": the mean of (G - A)^2 for each sample
+    - "mean": the mean of (G - A)^2 for each sample (Johnson et al. 2016, eq. 4, whose matrices are divided by C H W)
     - "sum": 1/2 sum (G - A)^2
 
     Summed over the batch. Raises ParameterError for another `normalization`.

@@ -17,23 +17,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, PartialState
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from .backbones import STYLE_LAYERS, load_backbone, resolve_device
 from .checkpoint import Checkpoint
 from .errors import LessonError, ParameterError
 from .gatys import CONTENT_LAYERS
-from .images import load_image, photo_names
+from .images import load_image
 from .losses import PerceptualLoss
+from .photographs import Draws, Photographs
 from .transformer import TransformationNetwork, save_style_model
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-LEAST_CROP = 0.5  # of a photograph's shorter side: what a crop has at least
 PRECISIONS = ("no", "bf16", "fp16")
 
 BatchLoss = Callable[[nn.Module, Tensor], dict[str, Tensor]]  # network, photographs (B, 3, S, S) -> weighted terms
@@ -52,72 +50,6 @@ class TrainingStep:
     seconds: float
     waited: float
     network: nn.Module = field(repr=False)
-
-
-class Photographs(Dataset):
-    """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
-
-    Without a folder: `crops` fixed crops of the bundled photographs. A sample is asked for as (epoch, index), and what
-    is drawn for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same.
-    A file that cannot be read is replaced by the next one that can; its name comes with the sample. Raises
-    ParameterError where a folder has no image files.
-    """
-
-    def __init__(self, folder: str = "", *, size: int = 256, seed: int = 0, crops: int = 200) -> None:
-        self.size, self.seed = size, seed
-        self.files: list[str] = []
-        if folder:
-            self.files = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
-            if not self.files:
-                raise ParameterError(f"no images ({' '.join(SUFFIXES)}) below the folder {folder}")
-        self.bundled = [] if folder else [load_image(name) for name in photo_names()]
-        self.length = len(self.files) or crops
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, draw: tuple[int, int]) -> tuple[Tensor, list[str]]:
-        """The crop of one draw, and the files that were skipped on the way. Raises LessonError where none is left."""
-        epoch, index = draw
-        if self.bundled:
-            return self._crop(self.bundled[index % len(self.bundled)], np.random.default_rng((self.seed, index))), []
-        skipped: list[str] = []
-        for step in range(self.length):
-            file = self.files[(index + step) % self.length]
-            try:
-                image = load_image(file)
-            except LessonError:
-                skipped.append(file)
-                continue
-            return self._crop(image, np.random.default_rng((self.seed, epoch, index))), skipped
-        raise LessonError(f"none of the {self.length} image files can be read; the first is {self.files[0]}")
-
-    def _crop(self, image: Tensor, random: np.random.Generator) -> Tensor:
-        """A random square of an image (1, 3, H, W), at least LEAST_CROP of its shorter side, resized and mirrored."""
-        height, width = image.shape[2:]
-        side = max(1, round(min(height, width) * random.uniform(LEAST_CROP, 1)))
-        top, left = random.integers(height - side + 1), random.integers(width - side + 1)
-        square = image[:, :, top : top + side, left : left + side]
-        square = F.interpolate(square, (self.size, self.size), mode="bilinear", antialias=True)[0].clamp(0, 1)
-        return square.flip(2) if random.integers(2) else square
-
-
-class Draws(Sampler):
-    """(epoch, index) of each sample from number `start` to number `stop`: a new permutation for every epoch."""
-
-    def __init__(self, length: int, seed: int, start: int, stop: int) -> None:
-        self.length, self.seed, self.start, self.stop = length, seed, start, stop
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order, of_epoch = np.empty(0), -1
-        for number in range(self.start, self.stop):
-            epoch, position = divmod(number, self.length)
-            if epoch != of_epoch:
-                order, of_epoch = np.random.default_rng((self.seed, epoch)).permutation(self.length), epoch
-            yield epoch, int(order[position])
 
 
 def stylizing_loss(loss: PerceptualLoss) -> BatchLoss:
@@ -251,17 +183,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _training_of(options: argparse.Namespace, network: nn.Module, device: str) -> Iterator[TrainingStep]:
     """The steps that the command line asks for."""
     weights = {"content_weight": options.content_weight, "style_weight": options.style_weight}
+    side = options.style_size or options.size
+    painting = load_image(options.style, side, device=device)
+    if options.stretch_style:
+        painting = F.interpolate(painting, (side, side), mode="bilinear", antialias=True)
     loss = PerceptualLoss(
-        load_backbone(options.backbone, device=device),
-        style=load_image(options.style, options.style_size or options.size, device=device),
+        load_backbone(options.backbone, device=device, activation_scale=options.activation_scale),
+        style=painting,
         tv_weight=options.tv_weight,
         content_layers=options.content_layers,
         style_layers=options.style_layers,
         normalization=options.normalization,
         **weights,
     )
-    names = ("style", "style_size", "size", "seed", "images", "backbone", "width", "normalization", "tv_weight")
-    settings = {name: getattr(options, name) for name in (*names, *weights, "content_layers", "style_layers")}
+    names = ("style", "style_size", "stretch_style", "size", "seed", "images", "backbone", "activation_scale", "width")
+    more = ("normalization", "tv_weight", "content_layers", "style_layers")
+    settings = {name: getattr(options, name) for name in (*names, *weights, *more)}
     photographs = Photographs(options.images, size=options.size, seed=options.seed)
     return train(
         network,
@@ -288,7 +225,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, default in {"size": 256, "steps": 2000, "batch-size": 4, "seed": 0, "workers": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
     parser.add_argument("--style-size", type=int, help="longer side of the painting; default: as --size")
-    weights = {"content-weight": 1.0, "style-weight": 10.0, "tv-weight": 5.0}
+    parser.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
+    weights = {"content-weight": 1.0, "style-weight": 10.0, "tv-weight": 5.0, "activation-scale": 1.0}
     for name, default in {"width": 0.5, "learning-rate": 1e-3, **weights}.items():
         parser.add_argument(f"--{name}", type=float, default=default, help=f"default: {default}")
     parser.add_argument("--content-layers", nargs="+", default=list(CONTENT_LAYERS))

@@ -15,7 +15,7 @@ import nst_lesson
 PACKAGE = Path(nst_lesson.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
-    0: ("errors", "images", "paths", "weights"),
+    0: ("errors", "images", "paths", "photographs", "weights"),
     1: ("backbones", "checkpoint", "losses", "transformer"),
     2: ("adain", "control", "distill", "gatys", "metrics", "training"),
     3: ("before_after", "checks", "show", "widgets"),

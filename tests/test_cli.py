@@ -9,7 +9,7 @@ from collections import namedtuple
 import pytest
 from tiny import write_lesson
 
-from nst_lesson import backbones, cli, doctor, images, transformer
+from nst_lesson import backbones, cli, doctor, images, photographs, transformer
 from nst_lesson.errors import WeightsError
 
 Result = namedtuple("Result", "status out err")
@@ -131,13 +131,15 @@ def test_html_writes_a_page_for_each_lesson(nst_lesson, tmp_path):
     assert_bad_input(nst_lesson("html", lesson, "-o", lesson), "cannot make the folder")
 
 
-def test_fetch_asks_for_a_painting_or_for_weights(nst_lesson, monkeypatch, tmp_path):
+def test_fetch_asks_for_a_painting_weights_or_photographs(nst_lesson, monkeypatch, tmp_path):
     painting, asked = images.download_names()[0], []
     monkeypatch.setattr(images, "load_image", asked.append)
     monkeypatch.setattr(backbones, "fetch_weights", lambda name: asked.append(name) or tmp_path / "w.safetensors")
     assert nst_lesson("fetch", painting).status == 0
     assert str(tmp_path / "w.safetensors") in nst_lesson("fetch", "vgg19").out
-    assert asked == [painting, "vgg19"]
+    monkeypatch.setattr(photographs, "fetch_photographs", lambda name: asked.append(name) or tmp_path / "coco")
+    assert str(tmp_path / "coco") in nst_lesson("fetch", "coco-val2017").out
+    assert asked == [painting, "vgg19", "coco-val2017"]
 
 
 def test_fetch_that_fails_is_one_line(nst_lesson, monkeypatch):

@@ -1,4 +1,4 @@
-"""Training: what is drawn, the loop against one by hand, and that stopping, killing or crashing loses nothing."""
+"""Training: the loop against one by hand, and that stopping, killing or crashing loses nothing."""
 
 import random
 import signal
@@ -16,7 +16,8 @@ from torch import nn
 from nst_lesson import checkpoint as checkpoint_module
 from nst_lesson.checkpoint import Checkpoint
 from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.training import Draws, Photographs, main, train
+from nst_lesson.photographs import Draws, Photographs
+from nst_lesson.training import main, train
 
 KILLS = 5
 
@@ -60,28 +61,7 @@ def trained(steps, **options):
     return weights(network), losses
 
 
-# ---- what is drawn
-
-
-def test_an_epoch_draws_every_sample_once_in_another_order_than_the_next():
-    draws = list(Draws(7, 0, 0, 14))
-    first, second = [index for epoch, index in draws if epoch == 0], [index for epoch, index in draws if epoch == 1]
-    assert sorted(first) == sorted(second) == list(range(7)) and first != second
-
-
-def test_draws_can_begin_anywhere():
-    whole = list(Draws(7, 0, 0, 30))
-    assert list(Draws(7, 0, 11, 30)) == whole[11:]
-    assert len(Draws(7, 0, 11, 30)) == 19
-
-
-def test_embedded_crops_are_fixed_and_differ_from_each_other():
-    data = photographs()
-    assert len(data) == 10
-    crops = [data[0, i][0] for i in range(10)]
-    assert all(torch.equal(data[5, i][0], crops[i]) for i in range(10))
-    assert not any(torch.equal(a, b) for i, a in enumerate(crops) for b in crops[:i])
-    assert all(crop.shape == (3, 16, 16) and crop.min() >= 0 and crop.max() <= 1 for crop in crops)
+# ---- photographs, read by the loop
 
 
 @pytest.fixture
@@ -97,19 +77,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_is_searched_to_its_depth(folder):
-    data = Photographs(str(folder), size=8)
-    names = ["blue.png", "broken.jpg", "lime.png", "red.png", "white.png"]
-    assert sorted(Path(file).name for file in data.files) == names
-
-
-def test_crops_of_a_folder_change_from_epoch_to_epoch(tmp_path):
-    Image.effect_noise((60, 40), 90).convert("RGB").save(tmp_path / "noise.png")
-    data = Photographs(str(tmp_path), size=8)
-    assert torch.equal(data[0, 0][0], data[0, 0][0])
-    assert not torch.equal(data[0, 0][0], data[1, 0][0])
-
-
 def test_what_cannot_be_read_is_replaced_counted_and_named(folder, capsys):
     data = Photographs(str(folder), size=8)
     seen = [step.index for step in train(Tint(), to_gray, data, steps=4, batch_size=2)]
@@ -122,11 +89,6 @@ def test_nothing_readable_is_one_line(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"x")
     with pytest.raises(LessonError, match="none of the 1 image files can be read; the first is .*a.jpg"):
         next(train(Tint(), to_gray, Photographs(str(tmp_path)), steps=1))
-
-
-def test_a_folder_without_images_is_one_line(tmp_path):
-    with pytest.raises(ParameterError, match="no images .* below the folder"):
-        Photographs(str(tmp_path))
 
 
 def test_workers_draw_the_same():
