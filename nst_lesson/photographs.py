@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,20 +59,28 @@ def fetch_photographs(name: str) -> Path:
 class Photographs(Dataset):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
-    Without a folder: `crops` fixed crops of the bundled photographs. A sample is asked for as (epoch, index), and what
+    Without a folder: `crops` fixed crops of the bundled photographs, or of those named in `bundled`. A sample is asked for as (epoch, index), and what
     is drawn for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same.
     A file that cannot be read is replaced by the next one that can; its name comes with the sample. Raises
     ParameterError where a folder has no image files.
     """
 
-    def __init__(self, folder: str = "", *, size: int = 256, seed: int = 0, crops: int = 200) -> None:
+    def __init__(
+        self,
+        folder: str = "",
+        *,
+        size: int = 256,
+        seed: int = 0,
+        crops: int = 200,
+        bundled: Sequence[str] | None = None,
+    ) -> None:
         self.size, self.seed = size, seed
         self.files: list[str] = []
         if folder:
             self.files = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
             if not self.files:
                 raise ParameterError(f"no images ({' '.join(SUFFIXES)}) below the folder {folder}")
-        self.bundled = [] if folder else [load_image(name) for name in photo_names()]
+        self.bundled = [] if folder else [load_image(name) for name in bundled or photo_names()]
         self.length = len(self.files) or crops
 
     def __len__(self) -> int:

@@ -45,6 +45,13 @@ def test_embedded_crops_are_fixed_and_differ_from_each_other():
     assert all(crop.shape == (3, 16, 16) and crop.min() >= 0 and crop.max() <= 1 for crop in crops)
 
 
+def test_a_bundled_photograph_can_be_left_out():
+    red = [photographs(bundled=["coffee"], crops=6)[0, i][0] for i in range(6)]
+    assert all(crop[0].mean() > crop[2].mean() for crop in red)  # the coffee is brown wherever one looks
+    mixed = [photographs(crops=6)[0, i][0] for i in range(6)]
+    assert not all(crop[0].mean() > crop[2].mean() for crop in mixed)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with pictures in it and below it, a broken one, and a text."""
