@@ -59,10 +59,10 @@ def fetch_photographs(name: str) -> Path:
 class Photographs(Dataset):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
-    Without a folder: `crops` fixed crops of the bundled photographs, or of those named in `bundled`. A sample is asked for as (epoch, index), and what
-    is drawn for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same.
-    A file that cannot be read is replaced by the next one that can; its name comes with the sample. Raises
-    ParameterError where a folder has no image files.
+    Without a folder: `crops` fixed crops of the bundled photographs, or of those named in `bundled`. A sample is
+    asked for as (epoch, index), and what is drawn for it depends on that and on `seed` alone, so that workers,
+    processes and a resumed run draw the same. A file that cannot be read is replaced by the next one that can; its
+    name comes with the sample. Raises ParameterError where a folder has no image files.
     """
 
     def __init__(

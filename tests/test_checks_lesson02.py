@@ -109,6 +109,10 @@ def test_a_right_answer_in_another_style_passes(name, answer):
 WRONG = [
     ("psnr", lambda x, y: 10 * mse(x, y).log10(), "sign is wrong"),
     ("psnr", lambda x, y: -10 * mse(x, y).log(), "natural logarithm"),
+    ("psnr", lambda x, y: -10 * (3 * mse(x, y)).log10(), "divides by H W alone"),
+    ("psnr", lambda x, y: -10 * (x - y).square().mean((0, 2, 3)).log10().mean(), "mean of three PSNRs"),
+    ("content_loss_gradient", lambda z, P: (z.relu() - P) * (z > P), "ask where z > P"),
+    ("content_loss_gradient", lambda z, P: 0.5 * (z.relu() - P).square(), "terms of the loss"),
     ("psnr", lambda x, y: -10 * mse(x, y).log2(), "to base 2"),
     ("psnr", lambda x, y: 1 / mse(x, y), "leaves out the logarithm"),
     ("psnr", lambda x, y: -mse(x, y).log10(), "factor 10"),

@@ -70,6 +70,13 @@ def front(points, beats):
     return [p for p in points if not any(beats(q, p) for q in points)]
 
 
+def remove_while_looping(points):
+    for a in points:
+        if any(b != a and b[0] <= a[0] and b[1] <= a[1] for b in list(points)):
+            points.remove(a)
+    return points
+
+
 def of(run, weights=(5.0, 20.0, 80.0)):
     return [run(tv_weight=weight) for weight in weights]
 
@@ -91,8 +98,15 @@ WRONG = [
     ("beyond_chance", lambda a, b: abs(mean(a) - mean(b)) > 0.06, "although the means differ"),
     ("beyond_chance", lambda a, b: a[0] != b[0] and not min(a) < mean(b) < max(a), "the means differ"),
     ("beyond_chance", lambda a, b: max(b) < min(a) or max(b) > max(a), "contains the baseline's"),
+    ("beyond_chance", lambda a, b: max(b) <= min(a) or max(a) <= min(b), "the ranges touch"),
+    (
+        "beyond_chance",
+        lambda a, b: abs(mean(a) - mean(b)) > max(max(a) - min(a), max(b) - min(b)) and max(a + b) > 0.25,
+        "do not overlap",
+    ),
     ("beyond_chance", lambda a, b: mean(a) - mean(b), "True or False is expected"),
     ("beyond_chance", lambda a, b: "yes", "True or False is expected"),
+    ("pareto_front", remove_while_looping, "loops over"),
     ("pareto_front", lambda p: p, "is better at both distances"),
     ("pareto_front", lambda p: [min(p)], "one point only"),
     ("pareto_front", lambda p: front(p, lambda a, b: a != b and a[0] >= b[0] and a[1] >= b[1]), "farthest off"),
@@ -114,7 +128,7 @@ WRONG = [
     ("experiment", lambda run: (lambda d: d[0] < d[-1])(of(run)), "compare all neighbors"),
     ("experiment", lambda run: (lambda d: d[0] < d[1])(of(run)), "compare all neighbors"),
     ("experiment", lambda run: of(run), "True or False is expected"),
-    ("experiment", lambda run: rising([run(w) for w in (5, 20, 80)]), "raised TypeError"),
+    ("experiment", lambda run: rising([run(w) for w in (5, 20, 80)]), "name the knob"),
 ]
 
 

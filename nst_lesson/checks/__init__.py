@@ -6,24 +6,34 @@ from .lesson02 import content_loss_gradient, psnr, reconstruct, same_to_max_pool
 from .lesson03 import covariance, gram, mean_std_distance, style_gradient
 from .lesson04 import gatys_style_term, paint, total_variation_l1
 from .lesson05 import beyond_chance, experiment, pareto_front
+from .lesson06 import draw_of, fast_loss, instance_norm, resize_convolution
+from .lesson07 import best_rows, break_even, flicker, median_seconds
 
 __all__ = [
+    "best_rows",
     "beyond_chance",
     "blend",
+    "break_even",
     "content_loss_gradient",
     "covariance",
+    "draw_of",
     "experiment",
+    "fast_loss",
     "features_at",
+    "flicker",
     "gatys_style_term",
     "gram",
+    "instance_norm",
     "mean_color",
     "mean_std_distance",
+    "median_seconds",
     "name_the_mistake",
     "paint",
     "pareto_front",
     "pixels_seen",
     "psnr",
     "reconstruct",
+    "resize_convolution",
     "same_to_max_pooling",
     "style_gradient",
     "to_bytes",

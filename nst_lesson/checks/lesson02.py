@@ -30,6 +30,9 @@ def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
             "it leaves out the logarithm": 1 / error,
             "it leaves out the factor 10": -error.log10(),
             "its factor is 20, which belongs to the root of the error: take 10": 2 * wanted,
+            "it divides by H W alone: the mean is over the three channels too": -10 * (3 * error).log10(),
+            "it takes the mean of three PSNRs: first the mean of the squares, over everything": -10
+            * d.square().mean((0, 2, 3)).log10().mean(),
             "it sums the squares: take their mean": -10 * d.square().sum().log10(),
             "it takes absolute differences: square them": -10 * d.abs().mean().log10(),
             "it takes 255 for the brightest value: here it is 1": wanted + 20 * torch.tensor(255.0).log10(),
@@ -61,6 +64,8 @@ def content_loss_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
             "it forgets the ReLU: compare max(z, 0) with P, and let nothing pass where z < 0": zd - p,
             "its cases ask where P > 0: it is F, the features of the picture in hand, that must be positive": (f - p)
             * (p > 0),
+            "its cases ask where z > P: the ReLU is open where z > 0": (f - p) * (zd > p),
+            "it returns the terms of the loss: return their derivative, F - P": (f - p).square() / 2,
             "its cases are swapped: the gradient is 0 where F = 0, and F - P elsewhere": (f - p) * (zd <= 0),
             "its sign is wrong: it is F - P, not P - F": -wanted,
             "it is twice too large: the 1/2 in front of the sum cancels the 2 of the square": 2 * wanted,
@@ -131,7 +136,7 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
             "it ignores the learning rate that it was given": _projected_adam(start, target, weight, rate=1e-3),
             "it compares pixels: compare features": _projected_adam(start, target, torch.eye(3).view(3, 3, 1, 1)),
         }
-        otherwise = "the picture is not the one that Adam with its default betas gives"
+        otherwise = "the picture is not the one that the relative loss and Adam with its default betas give"
         raise Wrong(_diagnose(result, named, otherwise, 1e-3))
 
 

@@ -37,6 +37,11 @@ def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) ->
             ([0.31, 0.33, 0.32], [0.20, 0.40, 0.45]),
             False,
         ),
+        "the ranges touch: a value that both have can be chance": (([0.2, 0.3], [0.4, 0.3]), False),
+        "they are near each other but do not overlap, and that is what counts": (
+            ([0.21, 0.20, 0.20], [0.212, 0.214, 0.213]),
+            True,
+        ),
     }
     replies = [_truth(call(answer, list(before), list(after))) for (before, after), _ in cases.values()]
     if len(set(replies)) == 1:
@@ -62,13 +67,16 @@ def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
         better = next(p for p in plain if p != extra[0] and p[0] <= extra[0][0] and p[1] <= extra[0][1])
         raise Wrong(f"it keeps {extra[0]}, although {better} is better at both distances")
 
+    falling = [(4.0, 4.0), (3.0, 3.0), (2.0, 2.0), (1.0, 1.0)]
+    if len(_points(call(answer, list(falling)), falling)) > 1:
+        raise Wrong(f"of {falling} only the last stays; does it remove points from the list that it loops over?")
     tied = [(0.3, 0.5), (0.3, 0.7), (0.2, 0.8), (0.6, 0.5)]
     found = _points(call(answer, list(tied)), tied)
     if found != _front(tied):
         raise Wrong("of two points that are equal in one distance, only the one that is better in the other stays")
     twins = [(0.5, 0.4), (0.2, 0.8), (0.5, 0.4)]
     if _points(call(answer, list(twins)), twins) != sorted(twins):
-        raise Wrong("a point does not beat its equal: of two runs with the same distances both stay")
+        raise Wrong("of two runs with the same distances both stay: a point does not beat its equal (a set loses one)")
 
 
 @exercise
@@ -77,7 +85,9 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
     tried: list[float] = []
 
     def watched(distance: Callable[[float], float]) -> Callable[..., float]:
-        def run(**changes: float) -> float:
+        def run(*unnamed: float, **changes: float) -> float:
+            if unnamed:
+                raise Wrong(f"name the knob that it changes: run(tv_weight={unnamed[0]})")
             others = [name for name in changes if name != "tv_weight"]
             if others and "tv_weight" in changes:
                 raise Wrong(f"two knobs at once, tv_weight and {others[0]}: then neither explains the result")

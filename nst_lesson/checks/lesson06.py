@@ -1,0 +1,349 @@
+"""Checks for the exercises of 06_train_a_fast_network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+
+SHAPE = (2, 3, 5, 7)  # pictures, channels, height and width all differ, so that no two can be confused
+CONTENT_LAYER, CONTENT_WEIGHT, STYLE_WEIGHT = "relu4_2", 1, 3
+
+
+@exercise
+def instance_norm(answer: Callable[..., Tensor]) -> None:
+    """Each channel of each picture (B, C, H, W) to mean 0 and variance 1, then times weight plus bias, both (C,)."""
+    generator = torch.Generator().manual_seed(1)
+    spread, middle = (torch.rand(2, 3, 1, 1, generator=generator) * 3 + 0.5 for _ in range(2))
+    x = torch.randn(SHAPE, generator=generator) * spread + middle
+    weight, bias = torch.tensor([0.5, 2.0, -1.5]), torch.tensor([1.0, -2.0, 0.3])
+    result = expect_tensor(call(answer, x, weight, bias), SHAPE)
+    if not close(result, _normalized(x, weight, bias)):
+        raise Wrong(_mistake(result, _norms(x, weight, bias), "its values are not those of instance normalization"))
+
+    flat = x.clone()
+    flat[0, 0] = 0.5
+    if not expect_tensor(call(answer, flat, weight, bias), SHAPE).isfinite().all():
+        raise Wrong("a constant channel gives NaN: its variance is 0, so add eps to it before the division")
+    eps, centered = 0.5, x - x.mean((2, 3), keepdim=True)
+    variance, by = x.var((2, 3), correction=0, keepdim=True), weight.view(-1, 1, 1)
+    named = {
+        "it adds eps to the deviation: add it to the variance, under the root": variance.sqrt() + eps,
+        "it ignores the eps that it is given": variance.sqrt(),
+        "it takes the larger one of eps and the variance: add them": variance.clamp_min(eps).sqrt(),
+        "it takes the larger one of eps and the deviation: add eps to the variance": variance.sqrt().clamp_min(eps),
+    }
+    named = {name: centered / root * by + bias.view(-1, 1, 1) for name, root in named.items()}
+    result = expect_tensor(call(answer, x, weight, bias, eps), SHAPE)
+    if not close(result, _normalized(x, weight, bias, eps=eps)):
+        raise Wrong(_mistake(result, named, "its values are wrong for another eps: it belongs beside the variance"))
+    _expect_gradients(answer, x, weight, bias, torch.randn(SHAPE, generator=generator))
+
+
+@exercise
+def resize_convolution(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    """Nearest x2, reflection padding, convolution: x (B, C, H, W), weight (D, C, k, k), bias (D,) -> (B, D, 2H, 2W)."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.rand(SHAPE, generator=generator)
+    for side in (5, 3, 7):  # with 3x3, repeating the border is the same as reflecting it
+        weight, bias = torch.randn(4, 3, side, side, generator=generator), torch.randn(4, generator=generator)
+        wanted = _resized(x, weight, bias)
+        result = call(answer, x, weight, bias)
+        shape = tuple(result.shape) if isinstance(result, Tensor) else ()
+        if len(shape) == 4 and (reason := _size_mistake(shape[2] - wanted.shape[2], side)):
+            raise Wrong(f"{reason} (for a kernel of {side}x{side} it returns {shape}; {tuple(wanted.shape)} is right)")
+        result = expect_tensor(result, tuple(wanted.shape))
+        if not close(result, wanted):
+            named = _resizings(x, weight, bias) if side == 5 else {}
+            raise Wrong(_mistake(result, named, f"its values are wrong for a kernel of {side}x{side}"))
+    x, weight, bias = (t.requires_grad_() for t in (x, weight, bias))
+    result = call(answer, x, weight, bias)
+    expect_gradient(result, x)
+    if None in torch.autograd.grad(result.sum(), (weight, bias), allow_unused=True):
+        raise Wrong("no gradient reaches weight and bias, which training has to change")
+
+
+@exercise
+def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor]], Tensor]) -> None:
+    """content + 3 style of network(photographs), both relative, averaged over the batch, style over its layers, too."""
+    generator = torch.Generator().manual_seed(3)
+    network, vgg = _Painter(generator), _backbone(generator)
+    photographs = torch.rand(3, 3, 8, 12, generator=generator)
+    painting = vgg(torch.rand(1, 3, 10, 9, generator=generator), ("relu1_1", "relu2_1", "relu3_1"))
+    grams = {name: _gram(features).float() for name, features in painting.items()}
+
+    result = expect_tensor(call(answer, network, photographs, vgg, dict(grams)), ())
+    exact = _Painter(generator).double()
+    exact.load_state_dict(network.state_dict())
+    content, style, named = _fast_terms(exact, photographs.double(), vgg, grams)
+    wanted = CONTENT_WEIGHT * content + STYLE_WEIGHT * style
+    if not close(result.detach(), wanted.detach()):
+        otherwise = f"it gives {result.item():.4g} where {wanted.item():.4g} is right"
+        raise Wrong(_mistake(result.detach(), named, otherwise))
+
+    if network.weight.grad is not None:
+        raise Wrong("it calls backward(): return the loss, the loop that trains goes backward")
+    reached = result.requires_grad and torch.autograd.grad(result, network.weight, allow_unused=True)[0]
+    if not isinstance(reached, Tensor):
+        raise Wrong("no gradient reaches the network's weights: run it outside no_grad, and do not detach its pictures")
+    parts = {
+        "its content term": torch.autograd.grad(CONTENT_WEIGHT * content, exact.weight, retain_graph=True)[0],
+        "its style term": torch.autograd.grad(STYLE_WEIGHT * style, exact.weight)[0],
+    }
+    if not close(reached, sum(parts.values()), 1e-3):  # in float32, where terms of both signs cancel
+        one, other = parts
+        lost = {f"{one} gives the network no gradient": parts[other], f"{other} gives it no gradient": parts[one]}
+        raise Wrong(_mistake(reached, lost, "the network does not get the whole gradient: something is detached"))
+
+
+@exercise
+def draw_of(answer: Callable[[int, int, int, int], tuple[int, int]]) -> None:
+    """answer(step, place, batch_size, photographs) must be (epoch, position), where no epoch waits for a new batch."""
+    cases = [(1, 0, 4, 10), (1, 3, 4, 10), (3, 1, 4, 10), (3, 2, 4, 10), (3, 3, 4, 10), (6, 0, 4, 10)]
+    cases += [(8, 2, 4, 12), (1000, 5, 16, 628)]
+    replies = [_pair(call(answer, *case)) for case in cases]
+    mistakes = [_draw_mistakes(*case) for case in cases]
+    for reason in mistakes[0]:
+        if replies == [mistake[reason] for mistake in mistakes]:
+            raise Wrong(reason)
+    wide = (2, 1, 8, 3)  # a step with more pictures than there are photographs
+    for case, reply in zip([*cases, wide], [*replies, _pair(call(answer, *wide))], strict=True):
+        step, place, batch_size, photographs = case
+        number = (step - 1) * batch_size + place
+        if reply != (wanted := divmod(number, photographs)):
+            where = f"step {step}, place {place}, {batch_size} pictures a step, {photographs} photographs"
+            raise Wrong(f"for {where} it says {reply}: it is number {number} of all draws, so {wanted} is right")
+
+
+def _normalized(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    over: tuple[int, ...] = (2, 3),
+    *,
+    eps: float = 1e-5,
+    correction: int = 0,
+    power: float = 0.5,
+    centered: bool = True,
+) -> Tensor:
+    """Instance normalization in float64, or a variant of it."""
+    x, weight, bias = x.double(), weight.double(), bias.double()
+    mean = x.mean(over, keepdim=True)
+    variance = x.var(over, correction=correction, keepdim=True)
+    scaled = (x - mean if centered else x) / (variance + eps) ** power
+    return scaled * weight.view(-1, 1, 1) + bias.view(-1, 1, 1)
+
+
+def _norms(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    """What the known mistakes give."""
+    whole, one, none = (x, weight, bias), torch.ones_like(weight), torch.zeros_like(bias)
+    each = "each picture has its own mean and variance"
+    return {
+        f"it takes mean and variance over the batch, too, which is batch normalization: {each}": _normalized(
+            *whole, (0, 2, 3)
+        ),
+        "it takes mean and variance over the channels, too, which is layer normalization: "
+        "each channel has its own": _normalized(*whole, (1, 2, 3)),
+        f"it takes mean and variance over everything: {each}, and each channel": _normalized(*whole, (0, 1, 2, 3)),
+        "it normalizes each row: take mean and variance over height and width": _normalized(*whole, (3,)),
+        "it normalizes each column: take mean and variance over height and width": _normalized(*whole, (2,)),
+        "it normalizes each place over the channels: take height and width": _normalized(*whole, (1,)),
+        "it uses the unbiased variance, which divides by H W - 1: divide by H W": _normalized(*whole, correction=1),
+        "it divides by the variance: divide by its root": _normalized(*whole, power=1),
+        "it does not subtract the mean": _normalized(*whole, centered=False),
+        "the affine part is missing: times weight, plus bias": _normalized(x, one, none),
+        "it forgets the weight": _normalized(x, one, bias),
+        "it forgets the bias": _normalized(x, weight, none),
+        "it adds the bias before it multiplies by the weight": _normalized(x, weight, weight * bias),
+    }
+
+
+def _expect_gradients(answer: Callable, x: Tensor, weight: Tensor, bias: Tensor, probe: Tensor) -> None:
+    """Wrong unless x, weight and bias get the gradients of instance normalization."""
+    inputs = [t.clone().requires_grad_() for t in (x, weight, bias)]
+    wanted = torch.autograd.grad((_normalized(*inputs) * probe).sum(), inputs)
+    expect_gradient(answer(*inputs), inputs[0])
+    found = torch.autograd.grad((answer(*inputs) * probe).sum(), inputs, allow_unused=True)
+    if None in found[1:]:
+        raise Wrong("no gradient reaches weight and bias, which training has to change")
+    if not close(found[0], wanted[0], 1e-3):  # float32, with terms of both signs
+        raise Wrong("its gradient is wrong: mean and variance depend on the picture, too, so do not detach them")
+
+
+def _resized(x: Tensor, weight: Tensor, bias: Tensor, *, mode: str = "nearest", padding: str = "reflect") -> Tensor:
+    x, weight, bias = x.double(), weight.double(), bias.double()
+    large = F.interpolate(x, scale_factor=2, mode=mode)
+    return F.conv2d(F.pad(large, [weight.shape[-1] // 2] * 4, padding), weight, bias)
+
+
+def _resizings(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    """What known mistakes give, with a kernel of 5x5: those that keep the size."""
+    x, weight, bias = x.double(), weight.double(), bias.double()
+    small = F.conv2d(F.pad(x, [2] * 4, "reflect"), weight, bias)
+    before = F.interpolate(F.pad(x, [1] * 4, "reflect"), scale_factor=2)
+    swapped = weight.transpose(0, 1)
+    return {
+        "it upsamples bilinearly: take the nearest pixel": _resized(x, weight, bias, mode="bilinear"),
+        "it pads with zeros, which draws a frame: reflect": _resized(x, weight, bias, padding="constant"),
+        "it repeats the border: reflect it (with a 3x3 kernel the two are the same here)": _resized(
+            x, weight, bias, padding="replicate"
+        ),
+        "it continues the picture at its other side: reflect": _resized(x, weight, bias, padding="circular"),
+        "it is a transposed convolution, which draws a checkerboard": F.conv_transpose2d(
+            x, swapped, bias, stride=2, padding=2, output_padding=1
+        ),
+        "it convolves before it upsamples: first make the picture larger": F.interpolate(small, scale_factor=2),
+        "it pads before it upsamples: the border is then reflected at another scale": F.conv2d(before, weight, bias),
+        "it forgets the bias": _resized(x, weight, torch.zeros_like(bias)),
+        "it turns the kernel around: a layer's convolution does not": _resized(x, weight.flip(2, 3), bias),
+    }
+
+
+def _size_mistake(more: int, side: int) -> str:
+    """Why a result has so many rows more than it should, if that is known."""
+    margin = side // 2
+    return {
+        -SHAPE[2]: "it does not upsample",
+        -2 * margin: "it does not pad",
+        2 * (1 - margin): "its padding fits a 3x3 kernel only: it has to be k // 2" if margin > 1 else "",
+        2 * margin: "it pads before it upsamples, which doubles the padding, too" if margin else "",
+        -1: "its size is that of a transposed convolution",
+        side - 2: "its size is that of a transposed convolution",
+    }.get(more, "")
+
+
+class _Painter(nn.Module):
+    """A network of one convolution: pictures (B, 3, H, W) to pictures of that shape."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 3, 3, 3, generator=generator) / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(F.conv2d(x, self.weight, padding=1))
+
+
+def _backbone(generator: torch.Generator) -> Callable[[Tensor, Iterable[str]], dict[str, Tensor]]:
+    """A stand-in for a loss network: four random convolutions, frozen, asked for by the names of their layers."""
+    widths = {"relu1_1": (3, 5), "relu2_1": (5, 6), "relu3_1": (6, 4), CONTENT_LAYER: (4, 7)}
+    weights = {k: torch.randn(out, of, 3, 3, generator=generator) for k, (of, out) in widths.items()}
+
+    def vgg(images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        wanted, found, x = list(layers), {}, images
+        if unknown := [name for name in wanted if name not in weights]:
+            raise ValueError(f"unknown layer {unknown[0]!r}; this backbone has {', '.join(weights)}")
+        for name, weight in weights.items():
+            x = found[name] = F.conv2d(x, weight.to(x.dtype), padding=1).relu()
+        return {name: found[name] for name in wanted}
+
+    return vgg
+
+
+def _fast_terms(
+    network: nn.Module, photographs: Tensor, vgg: Callable, grams: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """The two terms, unweighted, and the values that known mistakes give."""
+    mine, theirs = (vgg(images, [*grams, CONTENT_LAYER]) for images in (network(photographs), photographs))
+    f, p = mine[CONTENT_LAYER], theirs[CONTENT_LAYER]
+    energies = {"right": p, "turned": f}
+    contents = {k: ((f - p).square().sum((1, 2, 3)) / e.square().sum((1, 2, 3))).mean() for k, e in energies.items()}
+
+    def style_of(features: Mapping[str, Tensor], mixed: bool = False) -> Tensor:
+        means = []
+        for name, target in grams.items():
+            gram, a = _gram(features[name]), target.double()
+            gram = gram.mean(0, keepdim=True) if mixed else gram  # of pictures of one size laid side by side
+            means.append(((gram - a).square().sum((1, 2)) / a.square().sum()).mean())
+        return sum(means) / len(means)
+
+    content, style, mixture = contents["right"], style_of(mine), style_of(mine, mixed=True)
+    n, layers = len(photographs), len(grams)
+
+    def total(c: Tensor | float, s: Tensor | float) -> Tensor:
+        return torch.as_tensor(CONTENT_WEIGHT * c + STYLE_WEIGHT * s).detach()
+
+    batch = "it lays the batch side by side for one Gram matrix: each picture has its own"
+    named = {
+        "its content term is missing or zero: its target is vgg(photographs), not the network's own output": total(
+            0, style
+        ),
+        "its style term is missing": total(content, 0),
+        "it sums over the batch: divide by the number of photographs": total(n * content, n * style),
+        "it sums style over the batch: divide it by the number of photographs": total(content, n * style),
+        "it sums content over the batch: divide it by the number of photographs": total(n * content, style),
+        "it sums over the style layers: take their mean": total(content, layers * style),
+        "it sums over the style layers and over the batch: take means": total(n * content, n * layers * style),
+        "it takes the mean over the style layers twice": total(content, style / layers),
+        "it divides by the number of photographs twice": total(content / n, style / n),
+        "it forgets the style weight, 3": total(content, style / STYLE_WEIGHT),
+        "the weights are exchanged: 1 for content, 3 for style": total(STYLE_WEIGHT * content, style / STYLE_WEIGHT),
+        "the weight 3 is for style only": total(STYLE_WEIGHT * content, style),
+        batch: total(content, mixture),
+        f"{batch} (and then it divides by their number)": total(content, mixture / n),
+        "content_loss(features, target) divides by the energy of the target, the second argument: that is "
+        "the photograph": total(contents["turned"], style),
+        "it takes style from the photographs: take it from what the network makes of them": total(
+            content, style_of(theirs)
+        ),
+    }
+    return content, style, named
+
+
+def _gram(features: Tensor) -> Tensor:
+    f = features.double().flatten(2)
+    return f @ f.mT / f.shape[2]
+
+
+def _restarted(step: int, place: int, batch_size: int, batches: int) -> tuple[int, int]:
+    """A draw where every epoch has `batches` steps of its own."""
+    epoch, batch = divmod(step - 1, batches)
+    return epoch, batch * batch_size + place
+
+
+def _draw_mistakes(step: int, place: int, batch_size: int, photographs: int) -> dict[str, tuple[int, int]]:
+    """What the known mistakes say."""
+    before = (step - 1) * batch_size
+    number = before + place
+    epoch, position = divmod(number, photographs)
+    gap = "it starts an epoch anew with a new batch"
+    short = _restarted(step, place, batch_size, math.ceil(photographs / batch_size))
+    return {
+        "it counts steps from 0: the first step is step 1": divmod(number + batch_size, photographs),
+        "it counts places from 1: the first place is 0": divmod(number - 1, photographs),
+        "it forgets the place in the batch": divmod(before, photographs),
+        "its position runs on: in each epoch it starts from 0 again": (epoch, number),
+        "it counts epochs from 1: the first is 0": (epoch + 1, position),
+        "it counts positions from 1: the first is 0": (epoch, position + 1),
+        "the two are exchanged: epoch first": (position, epoch),
+        "a batch can reach into the next epoch: each of its places has an epoch of its own": (
+            before // photographs,
+            position,
+        ),
+        f"{gap}: the batch that reaches over the end goes on in the next one": short,
+        f"{gap} and wraps its last batch around: that batch goes on in the next one": (
+            short[0],
+            short[1] % photographs,
+        ),
+        f"{gap} and leaves out what fills no whole batch: here no photograph is left out": _restarted(
+            step, place, batch_size, photographs // batch_size
+        ),
+    }
+
+
+def _pair(reply: object) -> tuple[int, int]:
+    """A reply (epoch, position) as two whole numbers."""
+    if not isinstance(reply, (tuple, list)) or len(reply) != 2:
+        raise Wrong(f"it returns {reply!r}; a pair (epoch, position) is expected")
+    if any(float(value) != int(value) for value in reply):
+        raise Wrong(f"it returns {reply!r}; both are whole numbers: divide with // instead of /")
+    return int(reply[0]), int(reply[1])
+
+
+def _mistake(result: Tensor, named: Mapping[str, Tensor], otherwise: str) -> str:
+    """The name of the known mistake that gives `result`, or else `otherwise`."""
+    return next((name for name, value in named.items() if close(result.detach(), value.detach())), otherwise)
