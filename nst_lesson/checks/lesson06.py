@@ -64,7 +64,7 @@ def resize_convolution(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> No
     x, weight, bias = (t.requires_grad_() for t in (x, weight, bias))
     result = call(answer, x, weight, bias)
     expect_gradient(result, x)
-    if None in torch.autograd.grad(result.sum(), (weight, bias), allow_unused=True):
+    if None in torch.autograd.grad(answer(x, weight, bias).sum(), (weight, bias), allow_unused=True):
         raise Wrong("no gradient reaches weight and bias, which training has to change")
 
 
@@ -73,8 +73,8 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
     """content + 3 style of network(photographs), both relative, averaged over the batch, style over its layers, too."""
     generator = torch.Generator().manual_seed(3)
     network, vgg = _Painter(generator), _backbone(generator)
-    photographs = torch.rand(3, 3, 8, 12, generator=generator)
-    painting = vgg(torch.rand(1, 3, 10, 9, generator=generator), ("relu1_1", "relu2_1", "relu3_1"))
+    photographs = torch.rand(2, 3, 8, 12, generator=generator)  # 2, 3 for style and 4 layers: no factors alike
+    painting = vgg(torch.rand(1, 3, 10, 9, generator=generator), ("relu1_1", "relu2_1", "relu3_1", "relu5_1"))
     grams = {name: _gram(features).float() for name, features in painting.items()}
 
     result = expect_tensor(call(answer, network, photographs, vgg, dict(grams)), ())
@@ -91,14 +91,14 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
     reached = result.requires_grad and torch.autograd.grad(result, network.weight, allow_unused=True)[0]
     if not isinstance(reached, Tensor):
         raise Wrong("no gradient reaches the network's weights: run it outside no_grad, and do not detach its pictures")
-    parts = {
-        "its content term": torch.autograd.grad(CONTENT_WEIGHT * content, exact.weight, retain_graph=True)[0],
-        "its style term": torch.autograd.grad(STYLE_WEIGHT * style, exact.weight)[0],
-    }
-    if not close(reached, sum(parts.values()), 1e-3):  # in float32, where terms of both signs cancel
-        one, other = parts
-        lost = {f"{one} gives the network no gradient": parts[other], f"{other} gives it no gradient": parts[one]}
-        raise Wrong(_mistake(reached, lost, "the network does not get the whole gradient: something is detached"))
+    parts = (CONTENT_WEIGHT * content, STYLE_WEIGHT * style)
+    of_content, of_style = (torch.autograd.grad(part, exact.weight, retain_graph=True)[0] for part in parts)
+    if not close(reached, of_content + of_style, 1e-3):  # in float32, where values of both signs cancel
+        named = {
+            "its content term gives the network no gradient": of_style,
+            "its style term gives the network no gradient": of_content,
+        }
+        raise Wrong(_mistake(reached, named, "the network does not get the whole gradient: something is detached"))
 
 
 @exercise
@@ -229,8 +229,8 @@ class _Painter(nn.Module):
 
 
 def _backbone(generator: torch.Generator) -> Callable[[Tensor, Iterable[str]], dict[str, Tensor]]:
-    """A stand-in for a loss network: four random convolutions, frozen, asked for by the names of their layers."""
-    widths = {"relu1_1": (3, 5), "relu2_1": (5, 6), "relu3_1": (6, 4), CONTENT_LAYER: (4, 7)}
+    """A stand-in for a loss network: five random convolutions, frozen, asked for by the names of their layers."""
+    widths = {"relu1_1": (3, 5), "relu2_1": (5, 6), "relu3_1": (6, 4), CONTENT_LAYER: (4, 7), "relu5_1": (7, 3)}
     weights = {k: torch.randn(out, of, 3, 3, generator=generator) for k, (of, out) in widths.items()}
 
     def vgg(images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
