@@ -90,9 +90,14 @@ def test_a_large_rate_of_adam_loses_the_photograph(found):
     assert content["Adam 0.3"] > 1.2 * content["L-BFGS"]
 
 
-def test_average_pooling_is_smoother_in_both_networks(found):
-    variation = list(found["total variation"].values())
-    assert variation[1] < 0.95 * variation[0] and variation[3] < 0.95 * variation[2]
+def test_average_pooling_is_smoother_in_every_network(found):
+    variation = found["total variation"]
+    for network in ("pocket", "random 0", "random 1", "random 2"):
+        assert variation[f"{network}, avg"] < 0.97 * variation[f"{network}, max"]
+
+
+def test_rounding_alone_moves_a_run_and_counts_as_chance(found):
+    assert 0 < found["chance"]["style"] < 0.5 * found["start"]["content"]["style"]
 
 
 def test_a_larger_picture_keeps_more_of_the_photograph_and_coarse_to_fine_brings_the_marks_back(found):
@@ -108,7 +113,7 @@ def test_an_untrained_network_leaves_out_the_structure(found):
 
 def test_strong_marks_give_strong_marks(found):
     pairs = sorted(found["paintings"].values())
-    assert pairs[0] == found["paintings"]["the same, subtle"]
+    assert pairs[0] == found["paintings"]["glass, subtle"]
     assert pairs[0][1] < 0.7 * pairs[1][1] and pairs[-1][1] == max(after for _, after in pairs)
 
 

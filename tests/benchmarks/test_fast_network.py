@@ -10,7 +10,8 @@ import torch
 
 from nst_lesson.backbones import STYLE_LAYERS, load_backbone
 from nst_lesson.losses import PerceptualLoss
-from nst_lesson.training import Photographs, TrainingStep, stylizing_loss, train
+from nst_lesson.photographs import Photographs
+from nst_lesson.training import TrainingStep, stylizing_loss, train
 from nst_lesson.transformer import TransformationNetwork, stylize
 
 ROUNDS = 7

@@ -1,0 +1,52 @@
+"""What lesson 07 claims holds in the numbers of its own run: small here, at the defaults in `make soak`."""
+
+import re
+
+import pytest
+
+LESSON = "07_gatys_versus_fast"
+SMALL = {"size": 192, "steps": 60, "counts": [8, 32, 64], "crop": 64, "frames": 3}
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture(scope="module", params=[SMALL, pytest.param({}, marks=[pytest.mark.soak])], ids=["small", "defaults"])
+def found(request, results_of):
+    return results_of(LESSON, **request.param)
+
+
+def numbers(name):
+    """(photographs, steps) of a row, from its name."""
+    return tuple(int(number) for number in re.findall(r"\d+", name))
+
+
+def test_one_pass_is_many_times_faster(found):
+    assert found["optimization"] > 20 * found["one_pass"]
+
+
+def test_the_search_for_one_picture_has_the_lower_loss(found):
+    quality = found["quality"]
+    assert quality["optimization"]["loss"] < quality["network, one pass"]["loss"] < quality["the photograph"]["loss"]
+
+
+def test_at_equal_epochs_more_photographs_are_better_and_at_equal_steps_less_so(found):
+    rows = {numbers(name): test for name, (_, test) in found["miniature"].items()}
+    longest = max(steps for _, steps in rows)
+    few, many = min(count for count, _ in rows), max(count for count, _ in rows)
+    epochs = min(steps for count, steps in rows if count == few)
+    at_epochs = rows[few, epochs] - rows[many, longest]
+    at_steps = rows[few, longest] - rows[many, longest]
+    assert at_epochs > 0 and at_steps < 0.5 * at_epochs
+
+
+def test_the_stored_comparison_says_the_same(found):
+    rows = {numbers(name): row["loss"] for name, row in found["rows"].items() if "megabytes" in row}
+    longest = max(steps for _, steps in rows)
+    few, more, many = (min(x) for x in ([k for k in rows if k[0] == count] for count in sorted({k[0] for k in rows})))
+    assert rows[few] > rows[more] > rows[many]  # equal epochs
+    assert rows[few[0], longest] - rows[many[0], longest] < 0.3 * (rows[few] - rows[many])  # equal steps
+
+
+def test_shifts_of_the_grid_flicker_least(found):
+    flicker = {int(shift): value for shift, value in found["flicker"].items()}
+    assert max(flicker[4], flicker[8]) < 0.8 * min(flicker[1], flicker[2], flicker[3])

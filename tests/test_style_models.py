@@ -1,0 +1,75 @@
+"""The fast networks that come with the course: one for each bundled painting, small, in its style, without seams."""
+
+from statistics import fmean
+
+import pytest
+import torch
+
+import nst_lesson as nst
+from nst_lesson import transformer
+from nst_lesson.paths import data_dir
+
+NAMES = nst.style_names()
+
+each_model = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    """The network that they were trained with: it sees structure, which untrained ones hardly do."""
+    return nst.load_backbone("pocket")
+
+
+@pytest.fixture(scope="module")
+def paintings():
+    return {name: nst.load_image(name, 256) for name in NAMES}
+
+
+def test_each_painting_has_a_model_and_each_model_a_painting():
+    assert nst.style_model_names() == NAMES
+
+
+@each_model
+def test_a_model_is_small(name):
+    assert (data_dir() / "models" / f"{name}.safetensors").stat().st_size <= 2_000_000
+
+
+@each_model
+def test_a_photograph_comes_out_nearest_to_the_models_own_painting(name, judge, paintings):
+    network = nst.load_style_model(name)
+    photos = [nst.load_image(photo, 256) for photo in nst.photo_names()]
+    painted = [nst.stylize(network, photo) for photo in photos]
+
+    def distance(pictures, painting):
+        return fmean(fmean(nst.style_distance(p, paintings[painting], judge).values()) for p in pictures)
+
+    own = distance(painted, name)
+    assert own < 0.3 * distance(photos, name)
+    assert own < min(distance(painted, other) for other in NAMES if other != name)
+
+
+@each_model
+def test_the_photograph_stays_recognizable(name, judge):
+    """Nearer to its own photograph than to any other, at the layer where layout is compared."""
+    network = nst.load_style_model(name)
+    photos = [nst.load_image(photo, 256)[..., :160, :240] for photo in nst.photo_names()]
+    for number, photo in enumerate(photos):
+        painted = nst.stylize(network, photo)
+        distances = [nst.content_distance(painted, other, judge) for other in photos]
+        assert min(distances) == distances[number]
+
+
+@each_model
+def test_tiles_leave_no_seam(name):
+    network, image = nst.load_style_model(name), nst.load_image("rocket")
+    whole, pieces = nst.stylize(network, image), nst.stylize(network, image, tile=320)
+    assert (whole - pieces).abs().mean() <= 4 / 255
+    borders = [start - 1 for start, _ in transformer._spans(image.shape[3], 320)[1:]]
+    across, inside = [], []
+    excess = (pieces[..., 1:] - pieces[..., :-1]).abs().mean((0, 1, 2)) - (
+        whole[..., 1:] - whole[..., :-1]
+    ).abs().mean((0, 1, 2))
+    for column in range(excess.shape[0]):
+        (across if column in borders else inside).append(excess[column].item())
+    # what tiling adds to the difference of neighboring columns is no larger at a border than elsewhere
+    assert fmean(across) <= torch.tensor(inside).quantile(0.95)
