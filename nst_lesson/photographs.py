@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pooch
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -59,10 +60,11 @@ def fetch_photographs(name: str) -> Path:
 class Photographs(Dataset):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
-    Without a folder: `crops` fixed crops of the bundled photographs, or of those named in `bundled`. A sample is
-    asked for as (epoch, index), and what is drawn for it depends on that and on `seed` alone, so that workers,
-    processes and a resumed run draw the same. A file that cannot be read is replaced by the next one that can; its
-    name comes with the sample. Raises ParameterError where a folder has no image files.
+    Without a folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. With
+    `recolor` the color channels change places at random. A sample is asked for as (epoch, index), and what is drawn
+    for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same. A file
+    that cannot be read is replaced by the next one that can; its name comes with the sample. Raises ParameterError
+    where a folder has no image files.
     """
 
     def __init__(
@@ -73,8 +75,9 @@ class Photographs(Dataset):
         seed: int = 0,
         crops: int = 200,
         bundled: Sequence[str] | None = None,
+        recolor: bool = False,
     ) -> None:
-        self.size, self.seed = size, seed
+        self.size, self.seed, self.recolor = size, seed, recolor
         self.files: list[str] = []
         if folder:
             self.files = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -109,7 +112,28 @@ class Photographs(Dataset):
         top, left = random.integers(height - side + 1), random.integers(width - side + 1)
         square = image[:, :, top : top + side, left : left + side]
         square = F.interpolate(square, (self.size, self.size), mode="bilinear", antialias=True)[0].clamp(0, 1)
-        return square.flip(2) if random.integers(2) else square
+        square = square.flip(2) if random.integers(2) else square
+        return square[random.permutation(3).tolist()] if self.recolor else square
+
+
+class Pairs(Dataset):
+    """A photograph over a painting, (6, size, size), for a network that takes both; which painting is drawn at random.
+
+    Draws as `Photographs` does: what comes depends on (epoch, index) and on the seed of `contents` alone.
+    """
+
+    def __init__(self, contents: Photographs, styles: Photographs) -> None:
+        self.contents, self.styles, self.seed = contents, styles, contents.seed
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+    def __getitem__(self, draw: tuple[int, int]) -> tuple[Tensor, list[str]]:
+        """The pair of one draw, and the files that were skipped on the way."""
+        epoch, index = draw
+        number = int(np.random.default_rng((self.seed, epoch, index, 1)).integers(len(self.styles)))
+        (content, unread), (style, more) = self.contents[draw], self.styles[epoch, number]
+        return torch.cat([content, style]), unread + more
 
 
 class Draws(Sampler):

@@ -29,7 +29,7 @@ from .errors import LessonError, ParameterError
 from .gatys import CONTENT_LAYERS
 from .images import load_image
 from .losses import PerceptualLoss
-from .photographs import Draws, Photographs
+from .photographs import Draws, Pairs, Photographs
 from .transformer import TransformationNetwork, save_style_model
 
 PRECISIONS = ("no", "bf16", "fp16")
@@ -65,7 +65,7 @@ def stylizing_loss(loss: PerceptualLoss) -> BatchLoss:
 def train(
     network: nn.Module,
     batch_loss: BatchLoss,
-    photographs: Photographs,
+    photographs: Photographs | Pairs,
     *,
     steps: int,
     batch_size: int = 4,

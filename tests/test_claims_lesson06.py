@@ -26,12 +26,12 @@ def test_data_loading_hardly_holds_up_the_training(found):
 
 def test_gray_stays_gray_in_ours_and_gets_a_pattern_in_the_plain_variant(found):
     ours, plain = found["spreads"]
-    assert ours < 1e-3 < 0.05 < plain  # instance normalization divides rounding errors by sqrt(1e-5)
+    assert ours < 0.05 < 0.3 < plain  # instance normalization divides rounding errors by sqrt(1e-5), layer by layer
 
 
 def test_instance_normalization_takes_the_contrast_out_and_batch_normalization_does_not(found):
     contrast = found["contrast"]
-    assert contrast["instance"][1] == pytest.approx(contrast["instance"][0], rel=0.05)
+    assert contrast["instance"][1] == pytest.approx(contrast["instance"][0], rel=0.15)
     assert contrast["batch"][1] == pytest.approx(0.2 * contrast["batch"][0], rel=0.05)  # the pale copy has a fifth
 
 

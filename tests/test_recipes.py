@@ -70,7 +70,21 @@ STATED = {
         "adam_epsilon": 0.1,
         "steps": 1000,
     },
+    "johnson-vgg19": {
+        "backbone": "vgg19",
+        "content_layers": ["relu4_2"],
+        "content_weight": 1e1,
+        "style_weight": 1e2,
+        "normalization": "mean",
+        "size": 256,
+        "style_size": 256,
+        "stretch_style": True,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "checkpoint_every": 1000,
+    },
 }
+TRAINING = {"johnson-vgg19"}  # for lesson 06; the others are for lesson 04
 
 each_recipe = pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
 
@@ -88,8 +102,9 @@ def test_every_recipe_of_the_course_is_there():
 
 
 @each_recipe
-def test_a_recipe_fits_the_parameters_of_lesson_04(file):
-    values = course.check_parameters(course.find_lesson("04"), course.read_parameters(file))
+def test_a_recipe_fits_the_parameters_of_its_lesson(file):
+    lesson = course.find_lesson("06" if file.stem in TRAINING else "04")
+    values = course.check_parameters(lesson, course.read_parameters(file))
     assert values["style_layers"] == list(nst.STYLE_LAYERS)
     assert {key: values[key] for key in STATED[file.stem]} == STATED[file.stem]
     assert "ssumed" in file.read_text(encoding="utf-8")
@@ -140,6 +155,19 @@ def test_a_recipe_runs_on_pocket_when_asked_and_says_which_layer_stands_in(tmp_p
     assert "pocket ends before relu5_2: relu5_1 stands in" in printed
 
 
+def test_the_total_variation_of_the_training_recipe_is_on_the_scale_of_its_source():
+    recipe = course.read_parameters(course.find_recipe("johnson-vgg19"))
+    assert recipe["tv_weight"] == pytest.approx(0.004 * 255)  # the source's pictures reach from 0 to 255
+
+
+def test_the_training_recipe_runs_small_on_pocket(tmp_path):
+    small = {"backbone": "pocket", "size": 64, "steps": 2, "width": 0.1, "out_dir": str(tmp_path)}
+    options = [word for name, value in small.items() for word in ("-p", name, str(value))]
+    assert cli.main(["run", "06", "--recipe", "johnson-vgg19", *options]) == 0
+    used = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert used["settings"]["style_weight"] == 100 and len(used["results"]["loss"]) == 2
+
+
 def test_a_recipe_without_its_weights_says_so_and_names_pocket(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there: offline, wherever this runs
     monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "cache"))
@@ -163,7 +191,7 @@ def test_a_recipe_and_a_file_exclude_each_other(capfd):
 
 def test_the_stored_table_has_every_recipe_with_its_picture_and_its_curve():
     runs = json.loads((STORED / "results.json").read_text(encoding="utf-8"))["runs"]
-    assert {run["recipe"] for run in runs.values()} == set(STATED)
+    assert {run["recipe"] for run in runs.values()} == set(STATED) - TRAINING
     for run in runs.values():
         assert len(run["loss"]) == run["steps"] and all(map(math.isfinite, run["loss"]))
         picture = nst.load_image(STORED / run["picture"])

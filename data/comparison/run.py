@@ -28,11 +28,11 @@ from nst_lesson.training import stylizing_loss, train
 from nst_lesson.transformer import TransformationNetwork, load_style_model, save_style_model, stylize
 
 HERE = Path(__file__).parent
-STYLE, WIDTH, SIZE, STYLE_SIZE, BATCH, EPOCHS, SEED = "nocturne", 0.5, 192, 320, 4, 8, 0
+STYLE, WIDTH, SIZE, STYLE_SIZE, BATCH, EPOCHS, SEED = "nocturne", 0.5, 192, 320, 4, 5, 0
 WEIGHTS = {"content_weight": 1.0, "style_weight": 3.0, "tv_weight": 5.0}
 COUNTS = (100, 400, 0)  # photographs; 0: all
 TEST_SIZE, GATYS_STEPS, JUDGES = 384, 200, (11, 12, 13)
-SHOWN = ("chelsea", "coffee", "astronaut")
+SHOWN = "chelsea"
 FEWER_POINTS = 50  # steps that a stored point of a loss curve averages
 
 
@@ -58,14 +58,16 @@ def folder_of(photographs: list[Path], count: int, work: Path) -> Path:
     return folder
 
 
-def train_all(photographs: Path, work: Path) -> None:
-    """Train every network, and keep its weights at the steps that are compared."""
+def train_all(photographs: Path, work: Path, wanted: list[str]) -> None:
+    """Train every network, or those named, and keep its weights at the steps that are compared."""
     files = sorted(path for path in photographs.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     longest = steps_of(len(files))
     runs = [(count or len(files), "instance") for count in COUNTS] + [(len(files), "batch")]
     loss = stylizing_loss(perceptual_loss(nst.load_backbone("pocket")))
     for count, normalization in reversed(runs):
         name = f"{normalization}-{count}"
+        if wanted and name not in wanted:
+            continue
         data = Photographs(str(folder_of(files, count, work)), size=SIZE, seed=SEED)
         torch.manual_seed(SEED)
         network = TransformationNetwork(WIDTH, normalization)
@@ -115,6 +117,14 @@ def judged(picture: torch.Tensor, photo: torch.Tensor, style: torch.Tensor, loss
     return {"loss": own, "style": statistics.mean(by_style), "content": statistics.mean(by_content)}
 
 
+def strip(network: TransformationNetwork) -> torch.Tensor:
+    """Three photographs side by side as the network paints them: one, a pale copy of it, and another."""
+    first, second = (nst.load_image(name, 240) for name in (SHOWN, "coffee"))
+    pictures = [stylize(network, image) for image in (first, 0.5 + 0.2 * (first - 0.5), second)]
+    height = min(picture.shape[2] for picture in pictures)
+    return torch.cat([picture[:, :, :height] for picture in pictures], dim=3)
+
+
 def step_seconds() -> float:
     """Seconds of one training step on this machine: the median of 20 after a start of 10."""
     loss = stylizing_loss(perceptual_loss(nst.load_backbone("pocket")))
@@ -161,12 +171,14 @@ def judge_all(work: Path) -> None:
             facts["megabytes"] = round(path.with_suffix(".safetensors").stat().st_size / 1e6, 2)
         title = f"{count} photographs, {steps} steps" + (", batch normalization" if kind == "batch" else "")
         add(title, lambda photo, network=network: stylize(network, photo), facts)
+    for kind in ("instance", "batch"):
+        last = max(work.glob(f"{kind}-*-*.pt"), key=lambda path: [int(part) for part in path.stem.split("-")[1:]])
+        nst.to_pil(strip(kept_network(last))).save(HERE / f"normalization-{kind}.jpg", quality=85)
     curves = {path.stem: curve(path) for path in sorted(work.glob("*.jsonl"))}
     for (title, name), picture in pictures.items():
-        if name in SHOWN and "itself" not in title:
-            nst.to_pil(picture).resize([side * 2 // 3 for side in nst.to_pil(picture).size]).save(
-                HERE / f"{title.replace(', ', '_').replace(' ', '_').replace(chr(39), '')}-{name}.jpg", quality=85
-            )
+        if name == SHOWN and "itself" not in title and "batch" not in title:
+            file = title.replace(", ", "_").replace(" ", "_").replace("'", "") + f"-{name}.jpg"
+            nst.to_pil(picture).save(HERE / file, quality=80)
     facts = {"style": STYLE, "width": WIDTH, "size": SIZE, "style_size": STYLE_SIZE, "batch": BATCH, "epochs": EPOCHS}
     settings = {**facts, **WEIGHTS, "test_size": TEST_SIZE, "seconds a step": round(per_step, 3)}
     text = json.dumps({"settings": settings, "rows": rows, "curves": curves}, indent=1)
@@ -179,9 +191,10 @@ if __name__ == "__main__":
     command = commands.add_parser("train")
     command.add_argument("photographs", type=Path)
     command.add_argument("work", type=Path)
+    command.add_argument("names", nargs="*", help="such as batch-628 and instance-100, to train side by side")
     commands.add_parser("judge").add_argument("work", type=Path)
     options = parser.parse_args()
     if options.command == "train":
-        train_all(options.photographs, options.work)
+        train_all(options.photographs, options.work, options.names)
     else:
         judge_all(options.work)

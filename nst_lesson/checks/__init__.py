@@ -7,10 +7,9 @@ from .lesson03 import covariance, gram, mean_std_distance, style_gradient
 from .lesson04 import gatys_style_term, paint, total_variation_l1
 from .lesson05 import beyond_chance, experiment, pareto_front
 from .lesson06 import draw_of, fast_loss, instance_norm, resize_convolution
-from .lesson07 import best_rows, break_even, flicker, median_seconds
+from .lesson07 import break_even, flicker, median_seconds
 
 __all__ = [
-    "best_rows",
     "beyond_chance",
     "blend",
     "break_even",

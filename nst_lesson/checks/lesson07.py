@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from .framework import NotAttempted, Wrong, call, close, exercise
-
-Rows = Mapping[str, tuple[float, float]]
 
 
 @exercise
@@ -31,34 +29,6 @@ def break_even(answer: Callable[[float, float, float], float]) -> None:
         raise Wrong(f"it returns the float {replies[0]!r}: pictures are counted, so make it an int")
     for case in [(100.0, 0.5, 8.0), (100.0, 2.0, 2.0)]:
         _expect_never(answer, case)
-
-
-@exercise
-def best_rows(answer: Callable[[Rows], Sequence[str]]) -> None:
-    """The names, in the order given, of the rows {name: (seconds, distance)} that no other row beats."""
-    plain = {"slow": (9.0, 0.1), "network": (0.5, 0.3), "half as long": (6.0, 0.25), "draft": (2.0, 0.4)}
-    plain |= {"large network": (1.0, 0.2), "longest": (9.5, 0.05)}
-    found, wanted = _names(answer, plain), _best(plain)
-    if sorted(found) == sorted(_best({name: (-a, -b) for name, (a, b) in plain.items()})):
-        raise Wrong("it keeps the rows that are slow and far off: small numbers are better")
-    if len(found) < 2:
-        raise Wrong(
-            f"it keeps {len(found)} row(s): every row stays that no other beats, and a row does not beat itself"
-        )
-    if lost := [name for name in wanted if name not in found]:
-        raise Wrong(f"{lost[0]!r} {plain[lost[0]]} is missing: no other row is as good in both")
-    if extra := [name for name in found if name not in wanted]:
-        better = next(name for name in wanted if _beats(plain[name], plain[extra[0]]))
-        raise Wrong(f"it keeps {extra[0]!r} {plain[extra[0]]}, although {better!r} {plain[better]} is better in both")
-    if found != wanted:
-        raise Wrong(f"the order is another: {wanted} is the one in which they were given")
-
-    tied = {"a": (2.0, 0.3), "b": (2.0, 0.5), "c": (1.0, 0.6), "d": (3.0, 0.3)}
-    if _names(answer, tied) != _best(tied):
-        raise Wrong("of two rows that are equal in one number, only the one that is better in the other stays")
-    twins = {"z": (1.0, 0.5), "y": (0.5, 0.8), "x": (1.0, 0.5)}
-    if _names(answer, twins) != list(twins):
-        raise Wrong("a row does not beat its equal: of two rows with the same numbers both stay, in the order given")
 
 
 @exercise
@@ -154,30 +124,6 @@ def _expect_never(answer: Callable, case: tuple[float, float, float]) -> None:
         raise Wrong(f"it divides by zero {where}: training never pays, which is math.inf") from None
     if _number(reply) != math.inf:
         raise Wrong(f"it says {reply!r} {where}: training never pays, which is math.inf")
-
-
-def _beats(a: tuple[float, float], b: tuple[float, float]) -> bool:
-    """At least as good in both, and better in one."""
-    return a != b and a[0] <= b[0] and a[1] <= b[1]
-
-
-def _best(rows: Rows) -> list[str]:
-    return [name for name, row in rows.items() if not any(_beats(other, row) for other in rows.values())]
-
-
-def _names(answer: Callable[[Rows], Sequence[str]], rows: Rows) -> list[str]:
-    """The names that the answer returns for a copy of the rows; Wrong unless they are names of rows, each once."""
-    copy = dict(rows)
-    reply = call(answer, copy)
-    if list(copy.items()) != list(rows.items()):
-        raise Wrong("it modifies its input: build a new list instead of changing the rows that you were given")
-    if not isinstance(reply, (list, tuple)):
-        raise Wrong(f"it returns a {type(reply).__name__}; a list of names is expected")
-    if strangers := [name for name in reply if not isinstance(name, str) or name not in rows]:
-        raise Wrong(f"{strangers[0]!r} is not the name of a row")
-    if len(set(reply)) < len(reply):
-        raise Wrong("it names a row twice")
-    return list(reply)
 
 
 def _steady(frames: Sequence[Tensor], shift: int) -> Tensor:

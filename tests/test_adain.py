@@ -1,0 +1,188 @@
+"""Any style in one pass: statistics, what each switch does, the loss by hand, files, and training by the one loop."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import nst_lesson as nst
+from nst_lesson.adain import (
+    SCALES,
+    AnyStyleNetwork,
+    adain,
+    any_style_loss,
+    fuse,
+    load_any_style,
+    moments,
+    save_any_style,
+    stylize_any,
+)
+from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.photographs import Pairs, Photographs
+from nst_lesson.training import train
+
+
+def picture(height, width, seed=0):
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AnyStyleNetwork(blocks=1, width=0.25).eval()
+
+
+# ---- the statistics
+
+
+def test_adain_gives_content_the_moments_of_style():
+    content, style = torch.randn(2, 5, 6, 9), 3 * torch.randn(2, 5, 4, 7) + 1
+    for mine, wanted in zip(moments(adain(content, moments(style))), moments(style), strict=True):
+        torch.testing.assert_close(mine, wanted, atol=1e-4, rtol=1e-3)  # epsilon stands in both deviations
+
+
+def test_adain_undoes_contrast_and_brightness_of_the_content():
+    content, style = torch.randn(1, 5, 6, 9), moments(torch.randn(1, 5, 4, 7))
+    torch.testing.assert_close(adain(3 * content + 2, style), adain(content, style), atol=1e-3, rtol=1e-3)
+
+
+def test_a_constant_channel_is_no_division_by_zero():
+    assert adain(torch.ones(1, 2, 4, 4), moments(torch.randn(1, 2, 4, 4))).isfinite().all()
+
+
+# ---- the network and its switches
+
+
+@pytest.mark.parametrize("size", [(64, 96), (67, 45)])
+def test_the_picture_has_the_size_of_the_content(network, size):
+    painted = network(picture(*size), picture(80, 50, 1))
+    assert painted.shape == (1, 3, *size) and painted.min() >= 0 and painted.max() <= 1
+
+
+def test_strength_zero_leaves_the_content_and_one_is_adain(network):
+    content = network.encode(picture(64, 64))
+    manner = {name: moments(f) for name, f in network.encode(picture(64, 64, 1)).items()}
+    unchanged, changed = fuse(content, manner, 0.0), fuse(content, manner, 1.0)
+    for name in SCALES:
+        assert torch.equal(unchanged[name], content[name])
+        torch.testing.assert_close(changed[name], adain(content[name], manner[name]))
+
+
+def test_each_scale_can_be_switched(network):
+    content, style = picture(64, 64), picture(64, 64, 1)
+    everything = stylize_any(network, content, style)
+    for name in SCALES:
+        without = stylize_any(network, content, style, strength={k: 1.0 for k in SCALES if k != name})
+        assert not torch.equal(without, everything)
+    torch.testing.assert_close(stylize_any(network, content, style, strength=dict.fromkeys(SCALES, 1.0)), everything)
+
+
+def test_a_blend_of_one_painting_is_that_painting(network):
+    content, one, two = (picture(64, 64, seed) for seed in range(3))
+    torch.testing.assert_close(
+        stylize_any(network, content, [one, two], weights=[2, 0]), stylize_any(network, content, one)
+    )
+    torch.testing.assert_close(stylize_any(network, content, [one, one]), stylize_any(network, content, one))
+
+
+@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, 1, 1]])
+def test_bad_weights_are_one_line(network, weights):
+    with pytest.raises(ParameterError, match="for 2 paintings"):
+        stylize_any(network, picture(64, 64), [picture(64, 64)] * 2, weights=weights)
+
+
+def test_a_frozen_encoder_is_no_part_of_the_network_and_a_tuned_one_is():
+    frozen, tuned = AnyStyleNetwork(width=0.25), AnyStyleNetwork(width=0.25, fine_tune=True)
+    assert not any("encoder" in name for name in frozen.state_dict())
+    loss = tuned(picture(64, 64), picture(64, 64, 1)).mean()
+    loss.backward()
+    assert tuned.encoder.body.conv1_1.weight.grad.abs().sum() > 0
+
+
+def test_fewer_scales_and_other_depths():
+    network = AnyStyleNetwork(scales=["relu3_1"], blocks=3, width=0.25)
+    assert network(picture(64, 64), picture(64, 64, 1)).shape == (1, 3, 64, 64)
+    with pytest.raises(ParameterError, match="none may be empty"):
+        AnyStyleNetwork(scales=[])
+
+
+# ---- the loss
+
+
+@pytest.mark.parametrize("statistics", ["moments", "gram"])
+def test_the_loss_is_the_one_by_hand(network, statistics):
+    vgg, pairs = nst.load_backbone("pocket"), torch.cat([picture(64, 64, n) for n in range(4)]).view(2, 6, 64, 64)
+    terms = any_style_loss(vgg, style_layers=["relu1_1"], style_weight=2.0, tv_weight=3.0, statistics=statistics)(
+        network, pairs
+    )
+    content = style = smooth = 0.0
+    for pair in pairs:
+        photo, painting = pair[None, :3], pair[None, 3:]
+        painted = network(photo, painting)
+        f, s, p = (vgg(x, ("relu1_1", "relu4_1")) for x in (painted, painting, photo))
+        target = adain(p["relu4_1"], moments(s["relu4_1"]))
+        content += ((f["relu4_1"] - target).square().sum() / target.square().sum()) / 2
+        if statistics == "gram":
+            mine, wanted = nst.gram_matrix(f["relu1_1"]), nst.gram_matrix(s["relu1_1"])
+        else:
+            mine, wanted = torch.cat(moments(f["relu1_1"])), torch.cat(moments(s["relu1_1"]))
+        style += 2 * ((mine - wanted).square().sum() / wanted.square().sum()) / 2
+        smooth += 3 * sum(painted.diff(dim=d).square().mean() for d in (2, 3)) / 2
+    for name, wanted in {"content": content, "style": style, "tv": smooth}.items():
+        torch.testing.assert_close(terms[name], wanted, rtol=1e-4, atol=0)
+
+
+def test_other_statistics_are_one_line():
+    with pytest.raises(ParameterError, match="choose one of moments, gram"):
+        any_style_loss(nst.load_backbone("pocket"), statistics="mean")
+
+
+# ---- training by the one loop
+
+
+def pairs():
+    return Pairs(Photographs(size=32, crops=6), Photographs(size=32, crops=6, bundled=["wave", "cubist"], recolor=True))
+
+
+def test_pairs_are_drawn_by_epoch_and_index_alone():
+    data = pairs()
+    assert len(data) == 6 and data[0, 0][0].shape == (6, 32, 32)
+    assert torch.equal(data[1, 3][0], pairs()[1, 3][0])
+    assert torch.equal(data[0, 3][0][:3], data[1, 3][0][:3])  # bundled crops are fixed, the painting is drawn anew
+    assert not all(torch.equal(data[0, i][0][3:], data[1, i][0][3:]) for i in range(6))
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
+    def trained(steps, path):
+        torch.manual_seed(1)
+        network = AnyStyleNetwork(blocks=1, width=0.1)
+        loss = any_style_loss(nst.load_backbone("pocket"))
+        losses = [s.loss for s in train(network, loss, pairs(), steps=steps, batch_size=2, checkpoint=tmp_path / path)]
+        return network, losses
+
+    whole, losses = trained(4, "a.safetensors")
+    trained(2, "b.safetensors")
+    resumed, rest = trained(4, "b.safetensors")
+    assert rest == losses[2:]
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+# ---- files
+
+
+@pytest.mark.parametrize("fine_tune", [False, True])
+def test_a_network_comes_back_from_its_file(tmp_path, fine_tune):
+    network = AnyStyleNetwork(scales=["relu2_1", "relu3_1"], blocks=1, width=0.25, fine_tune=fine_tune).eval()
+    save_any_style(network, tmp_path / "mine.safetensors")
+    again = load_any_style(tmp_path / "mine.safetensors")
+    assert again.settings == network.settings and again.scales == network.scales
+    content, style = picture(48, 64), picture(64, 48, 1)
+    with torch.no_grad():  # weights keep 11 bits
+        assert F.l1_loss(again(content, style), network(content, style)) < 1 / 255
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_damaged_or_foreign_file_is_one_line(tmp_path, content):
+    (tmp_path / "bad.safetensors").write_bytes(content)
+    with pytest.raises(LessonError, match="bad.safetensors is no any-style network: "):
+        load_any_style(tmp_path / "bad.safetensors")

@@ -1,0 +1,262 @@
+"""The exercises of lesson 06: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pytest
+import torch
+import torch.nn.functional as F
+from exercises import define, exercises, printed, verdict
+
+import nst_lesson as nst
+
+NAMES = ("instance_norm", "resize_convolution", "fast_loss", "draw_of")
+EXERCISES = dict(zip(NAMES, exercises("06_train_a_fast_network"), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_folded_solution_passes(name):
+    answer = define(EXERCISES[name].solution)[name]
+    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stub_is_not_attempted_yet(name):
+    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
+
+
+def norm(x, weight, bias, eps=1e-5, over=(2, 3), correction=0, divisor=lambda v, eps: (v + eps).sqrt()):
+    mean, variance = x.mean(over, keepdim=True), x.var(over, correction=correction, keepdim=True)
+    return (x - mean) / divisor(variance, eps) * weight[:, None, None] + bias[:, None, None]
+
+
+def norm_in_loops(x, weight, bias, eps=1e-5):
+    """In float64, one channel of one picture after the other."""
+    rows = []
+    for picture in x.double():
+        for channel, w, b in zip(picture, weight, bias, strict=True):
+            spread = (channel.square().mean() - channel.mean() ** 2 + eps) ** 0.5
+            rows.append((channel - channel.mean()) * w / spread + b)
+    return torch.stack(rows).view(x.shape)
+
+
+def norm_in_place(x, weight, bias, eps=1e-5):
+    x -= x.mean((2, 3), keepdim=True)
+    return norm(x, weight, bias, eps)
+
+
+def norm_of_constants(x, weight, bias, eps=1e-5):
+    mean = x.mean((2, 3), keepdim=True).detach()
+    variance = x.var((2, 3), correction=0, keepdim=True).detach()
+    return (x - mean) / (variance + eps).sqrt() * weight[:, None, None] + bias[:, None, None]
+
+
+def up(x, weight, bias, mode="nearest", padding="reflect", margin=None):
+    margin = weight.shape[-1] // 2 if margin is None else margin
+    return F.conv2d(F.pad(F.interpolate(x, scale_factor=2, mode=mode), [margin] * 4, padding), weight, bias)
+
+
+def up_by_layers(x, weight, bias):
+    side = weight.shape[-1]
+    layer = torch.nn.Conv2d(3, 4, side, padding=side // 2, padding_mode="reflect")
+    return torch.func.functional_call(layer, {"weight": weight, "bias": bias}, torch.nn.Upsample(scale_factor=2)(x))
+
+
+def up_in_double(x, weight, bias):
+    large = x.double().repeat_interleave(2, 2).repeat_interleave(2, 3)
+    large = F.pad(large, [weight.shape[-1] // 2] * 4, "reflect")
+    return F.conv2d(large, weight.double()) + bias.double().view(1, -1, 1, 1)
+
+
+def transposed(x, weight, bias, **output):
+    return F.conv_transpose2d(x, weight.transpose(0, 1), bias, 2, weight.shape[-1] // 2, **output)
+
+
+def convolved_before(x, weight, bias):
+    return F.interpolate(F.conv2d(F.pad(x, [weight.shape[-1] // 2] * 4, "reflect"), weight, bias), scale_factor=2)
+
+
+def padded_before(x, weight, bias, margin=None):
+    margin = weight.shape[-1] // 2 if margin is None else margin
+    return F.conv2d(F.interpolate(F.pad(x, [margin] * 4, "reflect"), scale_factor=2), weight, bias)
+
+
+def up_in_place(x, weight, bias):
+    x.clamp_(0.2, 0.8)
+    return up(x, weight, bias)
+
+
+def terms(network, photographs, vgg, grams, target=None, mix=False):
+    """The content of a batch, and the style of each layer, both summed over the batch."""
+    painted = network(photographs)
+    mine = vgg(painted, ["relu4_2", *grams])
+    theirs = vgg(photographs if target is None else target(painted), ["relu4_2"])
+    if mix:
+        mine |= {k: f.permute(1, 0, 2, 3).flatten(1)[None, :, :, None] for k, f in mine.items() if k != "relu4_2"}
+    content = nst.content_loss(mine["relu4_2"], theirs["relu4_2"])
+    return content, torch.stack([nst.style_loss(nst.gram_matrix(mine[k]), g) for k, g in grams.items()])
+
+
+def combined(combine, **options):
+    """An answer that combines content and the styles of all layers; both are summed over the 2 photographs."""
+    return lambda *a: combine(*terms(*a, **options))
+
+
+def one_by_one(network, photographs, vgg, grams):
+    """Picture by picture, with the formulas written out in float64."""
+    total = 0.0
+    for photograph in photographs.split(1):
+        mine = vgg(network(photograph), [*grams, "relu4_2"])
+        f, p = mine["relu4_2"].double(), vgg(photograph, ["relu4_2"])["relu4_2"].double()
+        total += (f - p).norm() ** 2 / p.norm() ** 2
+        for name, gram in grams.items():
+            features = mine[name][0].flatten(1)
+            difference = (features @ features.T / features.shape[1] - gram[0]).norm()
+            total += 3 * (difference / gram.norm()) ** 2 / len(grams)
+    return total / len(photographs)
+
+
+def turned_around(network, photographs, vgg, grams):
+    mine, theirs = vgg(network(photographs), ["relu4_2"])["relu4_2"], vgg(photographs, ["relu4_2"])["relu4_2"]
+    style = terms(network, photographs, vgg, grams)[1].mean()
+    return (nst.content_loss(theirs, mine) + 3 * style) / 2
+
+
+def style_of_the_photographs(network, *a):
+    return (terms(network, *a)[0] + 3 * terms(lambda x: x, *a)[1].mean()) / 2
+
+
+def style_alone_learns(*a):
+    content, styles = terms(*a)
+    return (content.detach() + 3 * styles.mean()) / 2
+
+
+def content_alone_learns(*a):
+    content, styles = terms(*a)
+    return (content + 3 * styles.mean().detach()) / 2
+
+
+def network_without_gradient(network, photographs, vgg, grams):
+    with torch.no_grad():
+        painted = network(photographs)
+    content, styles = terms(lambda _: painted.requires_grad_(), photographs, vgg, grams)
+    return (content + 3 * styles.mean()) / 2
+
+
+def goes_backward(*a):
+    loss = combined(lambda c, s: (c + 3 * s.mean()) / 2)(*a)
+    loss.backward(retain_graph=True)
+    return loss
+
+
+def restarting(step, place, batch, n, batches=lambda n, batch: math.ceil(n / batch)):
+    epoch, index = divmod(step - 1, batches(n, batch))
+    return epoch, index * batch + place
+
+
+def counted(step, place, batch, n):
+    """One sample after the other; as numpy's numbers."""
+    epoch = position = 0
+    for _ in range((step - 1) * batch + place):
+        position += 1
+        if position == n:
+            epoch, position = epoch + 1, 0
+    return [numpy.int64(epoch), numpy.int64(position)]
+
+
+RIGHT = [
+    ("instance_norm", norm),
+    ("instance_norm", norm_in_loops),
+    ("instance_norm", lambda x, w, b, eps=1e-5: F.instance_norm(x, weight=w, bias=b, eps=eps)),
+    ("resize_convolution", up),
+    ("resize_convolution", up_by_layers),
+    ("resize_convolution", up_in_double),
+    ("fast_loss", one_by_one),
+    ("fast_loss", combined(lambda c, s: c / 2 + 1.5 * s.mean())),  # the target with its graph, which leads nowhere
+    ("draw_of", counted),
+    ("draw_of", lambda step, place, batch, n: divmod(batch * step - batch + place, n)),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_another_style_of_answer_is_right(name, answer):
+    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
+
+
+WRONG = [
+    ("instance_norm", lambda *a: norm(*a, over=(0, 2, 3)), "batch normalization"),
+    ("instance_norm", lambda *a: norm(*a, over=(1, 2, 3)), "layer normalization"),
+    ("instance_norm", lambda *a: norm(*a, over=(0, 1, 2, 3)), "over everything"),
+    ("instance_norm", lambda *a: norm(*a, over=(3,)), "each row"),
+    ("instance_norm", lambda *a: norm(*a, correction=1), "unbiased variance"),
+    ("instance_norm", lambda *a: norm(*a, divisor=lambda v, eps: v + eps), "divides by the variance"),
+    ("instance_norm", lambda *a: norm(*a, divisor=lambda v, eps: v.sqrt()), "gives NaN"),
+    ("instance_norm", lambda *a: norm(*a, divisor=lambda v, eps: v.sqrt() + eps), "adds eps to the deviation"),
+    ("instance_norm", lambda *a: norm(*a, divisor=lambda v, eps: (v + 1e-5).sqrt()), "ignores the eps"),
+    ("instance_norm", lambda *a: norm(*a, divisor=lambda v, eps: v.clamp_min(eps).sqrt()), "add them"),
+    ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w * 0 + 1, b * 0, eps), "affine part is missing"),
+    ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w * 0 + 1, b, eps), "forgets the weight"),
+    ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w, b * 0, eps), "forgets the bias"),
+    ("instance_norm", norm_in_place, "modifies its input"),
+    ("instance_norm", lambda *a: norm(*a).detach(), "detaches the graph"),
+    ("instance_norm", norm_of_constants, "do not detach them"),
+    ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w.detach(), b.detach(), eps), "reaches weight and bias"),
+    ("instance_norm", lambda *a: norm(*a).flatten(1), "returns the shape"),
+    ("resize_convolution", lambda *a: up(*a, mode="bilinear"), "bilinearly"),
+    ("resize_convolution", lambda *a: up(*a, padding="constant"), "pads with zeros"),
+    ("resize_convolution", lambda *a: up(*a, padding="replicate"), "repeats the border"),
+    ("resize_convolution", lambda *a: transposed(*a, output_padding=1), "draws a checkerboard"),
+    ("resize_convolution", transposed, "its size is that of a transposed convolution"),
+    ("resize_convolution", convolved_before, "convolves before it upsamples"),
+    ("resize_convolution", padded_before, "pads before it upsamples, which doubles"),
+    ("resize_convolution", lambda *a: padded_before(*a, margin=1), "pads before it upsamples: the border"),
+    ("resize_convolution", lambda *a: up(*a, margin=1), "fits a 3x3 kernel only"),
+    ("resize_convolution", lambda *a: up(*a, margin=0), "does not pad"),
+    ("resize_convolution", lambda x, w, b: F.conv2d(x, w, b, padding="same"), "does not upsample"),
+    ("resize_convolution", lambda x, w, b: up(x, w, None), "forgets the bias"),
+    ("resize_convolution", up_in_place, "modifies its input"),
+    ("resize_convolution", lambda *a: up(*a).detach(), "detaches the graph"),
+    ("resize_convolution", lambda x, w, b: up(x, w.detach(), b), "reaches weight and bias"),
+    ("fast_loss", combined(lambda c, s: (c + 3 * s.mean()) / 2, target=lambda p: p), "not the network's own output"),
+    ("fast_loss", combined(lambda c, s: 1.5 * s.mean()), "missing or zero"),
+    ("fast_loss", combined(lambda c, s: c / 2), "style term is missing"),
+    ("fast_loss", combined(lambda c, s: c + 3 * s.mean()), "sums over the batch"),
+    ("fast_loss", combined(lambda c, s: c / 2 + 3 * s.mean()), "sums style over the batch"),
+    ("fast_loss", combined(lambda c, s: c + 1.5 * s.mean()), "sums content over the batch"),
+    ("fast_loss", combined(lambda c, s: (c + 3 * s.sum()) / 2), "sums over the style layers"),
+    ("fast_loss", combined(lambda c, s: c + 3 * s.sum()), "style layers and over the batch"),
+    ("fast_loss", combined(lambda c, s: c / 2 + 3 * s.mean(), mix=True), "side by side"),
+    ("fast_loss", combined(lambda c, s: c / 2 + 1.5 * s.mean(), mix=True), "then it divides"),
+    ("fast_loss", combined(lambda c, s: (c + s.mean()) / 2), "forgets the style weight"),
+    ("fast_loss", combined(lambda c, s: (3 * c + s.mean()) / 2), "weights are exchanged"),
+    ("fast_loss", turned_around, "divides by the energy of the target"),
+    ("fast_loss", style_of_the_photographs, "takes style from the photographs"),
+    ("fast_loss", network_without_gradient, "reaches the network's weights"),
+    ("fast_loss", torch.no_grad()(one_by_one), "reaches the network's weights"),
+    ("fast_loss", style_alone_learns, "its content term gives the network no gradient"),
+    ("fast_loss", content_alone_learns, "its style term gives the network no gradient"),
+    ("fast_loss", goes_backward, "it calls backward()"),
+    ("fast_loss", lambda *a: one_by_one(*a).item(), "returns a float"),
+    ("fast_loss", lambda n, p, v, g: v(p, ["relu9_9"]), "raised ValueError: unknown layer 'relu9_9'"),
+    ("draw_of", lambda s, p, b, n: divmod(s * b + p, n), "counts steps from 0"),
+    ("draw_of", lambda s, p, b, n: divmod((s - 1) * b + p - 1, n), "counts places from 1"),
+    ("draw_of", lambda s, p, b, n: divmod((s - 1) * b, n), "forgets the place"),
+    ("draw_of", lambda s, p, b, n: (((s - 1) * b + p) // n, (s - 1) * b + p), "runs on"),
+    ("draw_of", lambda s, p, b, n: (((s - 1) * b + p) // n + 1, ((s - 1) * b + p) % n), "counts epochs from 1"),
+    ("draw_of", lambda s, p, b, n: divmod((s - 1) * b + p, n)[::-1], "exchanged"),
+    ("draw_of", lambda s, p, b, n: ((s - 1) * b // n, ((s - 1) * b + p) % n), "has an epoch of its own"),
+    ("draw_of", restarting, "reaches over the end goes on"),
+    ("draw_of", lambda *a: (restarting(*a)[0], restarting(*a)[1] % a[3]), "wraps its last batch around"),
+    ("draw_of", lambda *a: restarting(*a, batches=lambda n, b: max(1, n // b)), "no photograph is left out"),
+    ("draw_of", lambda s, p, b, n: (((s - 1) * b + p) / n, ((s - 1) * b + p) % n), "// instead of /"),
+    ("draw_of", lambda s, p, b, n: ((s - 1) * b + p) % n, "a pair (epoch, position) is expected"),
+    ("draw_of", lambda s, p, b, n: divmod((s - 1) * min(b, n) + p, n), "it is number 9"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "reason"), WRONG)
+def test_a_wrong_answer_is_named(name, answer, reason):
+    line = verdict(getattr(nst.check, name), answer)
+    assert line.startswith(f"{name}: not yet") and reason in line
