@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import time
 from itertools import pairwise
@@ -51,10 +50,10 @@ def perceptual_loss(backbone) -> nst.PerceptualLoss:
 def folder_of(photographs: list[Path], count: int, work: Path) -> Path:
     """A folder with links to `count` of the photographs, the same ones each time."""
     folder = work / f"photographs-{count}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for index in np.random.default_rng(SEED).permutation(len(photographs))[:count]:
-        (folder / photographs[index].name).symlink_to(photographs[index].resolve())
+        if not (link := folder / photographs[index].name).exists():  # another training may be reading the folder
+            link.symlink_to(photographs[index].resolve())
     return folder
 
 
@@ -89,7 +88,7 @@ def kept_network(path: Path) -> TransformationNetwork:
     network = TransformationNetwork(WIDTH, path.stem.split("-")[0])
     network.load_state_dict(torch.load(path, weights_only=True))
     if "instance" in path.stem:
-        shipped = path.with_suffix(".safetensors.tmp").with_suffix(".safetensors")
+        shipped = path.with_suffix(".safetensors")
         save_style_model(network, shipped)
         return load_style_model(shipped)
     return network.eval().requires_grad_(False)
