@@ -178,6 +178,7 @@ def judge_all(work: Path) -> None:
         if name == SHOWN and "itself" not in title and "batch" not in title:
             file = title.replace(", ", "_").replace(" ", "_").replace("'", "") + f"-{name}.jpg"
             nst.to_pil(picture).save(HERE / file, quality=80)
+            rows[title]["picture"] = file
     facts = {"style": STYLE, "width": WIDTH, "size": SIZE, "style_size": STYLE_SIZE, "batch": BATCH, "epochs": EPOCHS}
     settings = {**facts, **WEIGHTS, "test_size": TEST_SIZE, "seconds a step": round(per_step, 3)}
     text = json.dumps({"settings": settings, "rows": rows, "curves": curves}, indent=1)
