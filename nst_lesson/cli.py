@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         command = _add(commands, function, text)
         command.add_argument("lessons", nargs="*", metavar="LESSON", help="number, name or file; all if none is given")
     command.add_argument("-o", "--out-dir", default="site", metavar="DIR", help="where to write (default: site)")
+    handout_command = _add(commands, handout, "write the lessons without solutions and outputs, for a class")
+    handout_command.add_argument("folder", type=Path, metavar="DIR", help="where to write")
+    badges_command = _add(commands, badges, "write this clone's address on GitHub into the lessons, with Colab badges")
+    badges_command.add_argument("--repo", required=True, metavar="OWNER/NAME", help='on GitHub; "" takes them out')
+    badges_command.add_argument("--branch", default="main", help="default: main")
     return parser
 
 
@@ -117,6 +122,26 @@ def html(arguments: argparse.Namespace) -> int:
     for path in _chosen(course, arguments.lessons):
         course.write_page(path, folder / f"{path.stem}.html")
     print(f"pages in {_short(folder)}")
+    return 0
+
+
+def handout(arguments: argparse.Namespace) -> int:
+    """Write the lessons for a class to work on."""
+    _course()
+    from .publish import write_handout
+
+    written = write_handout(arguments.folder)
+    print(f"{len(written)} lessons without solutions in {_short(arguments.folder)}")
+    return 0
+
+
+def badges(arguments: argparse.Namespace) -> int:
+    """Write address and badges into this clone."""
+    _course()
+    from .publish import write_badges
+
+    changed = write_badges(arguments.repo, arguments.branch)
+    print(f"{len(changed)} files changed" + "".join(f"\n  {_short(path)}" for path in changed))
     return 0
 
 

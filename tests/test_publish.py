@@ -1,0 +1,100 @@
+"""Badges and the address stand together, in a clone and in a fork; a handout has no solutions and the same code."""
+
+import shutil
+
+import nbformat
+import pytest
+
+from nst_lesson import cli, course, publish
+from nst_lesson.errors import LessonError, ParameterError
+
+ROOT = course.notebooks_dir().parent
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A copy of what badges are written into, in the place of the clone."""
+    (tmp_path / "notebooks").mkdir()
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    for path in list(course.lessons().values())[:2]:
+        shutil.copy(path, tmp_path / "notebooks")
+    monkeypatch.setattr(publish, "PACKAGE", tmp_path / "nst_lesson")
+    monkeypatch.setattr(course, "PACKAGE", tmp_path / "nst_lesson")
+    return tmp_path
+
+
+def texts(clone):
+    return {path.relative_to(clone): path.read_text(encoding="utf-8") for path in clone.rglob("*.*")}
+
+
+def test_the_course_has_badges_only_with_an_address_and_the_same_everywhere():
+    """Whatever the address of this clone is, none while it is not set."""
+    repo = publish.repository()
+    address = f"https://github.com/{repo}" if repo else ""
+    for path in course.lessons().values():
+        notebook = nbformat.read(path, as_version=4)
+        setup = next(cell.source for cell in notebook.cells if "REPOSITORY = " in cell.source)
+        assert f'REPOSITORY = "{address}"' in setup
+        badge = f"/github/{repo}/blob/" in notebook.cells[0].source
+        assert badge if repo else "colab.research.google.com" not in notebook.cells[0].source
+    assert ("colab.research.google.com" in (ROOT / "README.md").read_text(encoding="utf-8")) == bool(repo)
+
+
+def test_badges_come_change_and_go(clone):
+    publish.write_badges("")  # this clone may have an address
+    before = texts(clone)
+    assert publish.write_badges("") == []
+
+    assert len(publish.write_badges("somebody/course")) == 4
+    assert publish.repository() == "somebody/course"
+    lesson = nbformat.read(clone / "notebooks" / "00_start_here.ipynb", as_version=4)
+    link = "https://colab.research.google.com/github/somebody/course/blob/main/notebooks/00_start_here.ipynb"
+    assert lesson.cells[0].source.count(link) == 1
+    assert 'REPOSITORY = "https://github.com/somebody/course"' in lesson.cells[1].source
+    assert link in (clone / "README.md").read_text(encoding="utf-8")
+    assert publish.write_badges("somebody/course") == []
+
+    publish.write_badges("else/fork", "class-2027")
+    now = "".join(texts(clone).values())
+    assert "somebody" not in now and now.count("/github/else/fork/blob/class-2027/") == 3
+
+    publish.write_badges("")
+    assert texts(clone) == before
+
+
+IMPOSSIBLE = [("course", "main"), ("a/b/c", "main"), ("https://x", "main"), ("a/b", "")]
+
+
+@pytest.mark.parametrize(("repo", "branch"), IMPOSSIBLE)
+def test_an_address_that_cannot_be_is_one_line_and_changes_nothing(clone, repo, branch):
+    before = texts(clone)
+    with pytest.raises(ParameterError, match="give"):
+        publish.write_badges(repo, branch)
+    assert texts(clone) == before
+
+
+def test_outside_a_clone_there_is_nothing_to_write_into(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "PACKAGE", tmp_path / "site-packages" / "nst_lesson")
+    with pytest.raises(LessonError, match="no clone"):
+        publish.write_badges("a/b")
+
+
+def test_a_handout_has_the_same_code_and_neither_solutions_nor_outputs(tmp_path, capsys):
+    assert cli.main(["handout", str(tmp_path / "class")]) == 0
+    assert "lessons without solutions in" in capsys.readouterr().out
+    for name, path in course.lessons().items():
+        lesson = nbformat.read(path, as_version=4)
+        handed = nbformat.read(tmp_path / "class" / f"{name}.ipynb", as_version=4)
+        nbformat.validate(handed)
+        code, given = ([c.source for c in nb.cells if c.cell_type == "code"] for nb in (lesson, handed))
+        assert given == code  # it runs as the lesson does
+        prose = "\n".join(c.source for c in handed.cells if c.cell_type == "markdown")
+        assert "Solution</summary>" not in prose and prose.count("<details>") == prose.count("</details>")
+        assert "<summary>Hint</summary>" in prose
+        assert not any(c.outputs or c.execution_count for c in handed.cells if c.cell_type == "code")
+
+
+def test_a_handout_does_not_overwrite_the_lessons():
+    with pytest.raises(LessonError, match="choose another folder"):
+        publish.write_handout(course.notebooks_dir())
