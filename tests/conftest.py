@@ -1,9 +1,10 @@
-"""What several test modules share: a run of a lesson, executed once."""
+"""What several test modules share: a run of a lesson, executed once, and a folder of pictures."""
 
 import functools
 import json
 
 import pytest
+from PIL import Image
 
 from nst_lesson import course
 
@@ -18,3 +19,16 @@ def results_of(tmp_path_factory):
         return json.loads((folder / "results.json").read_text(encoding="utf-8"))["results"]
 
     return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with pictures in it and below it, a broken one, and a text."""
+    colors = ["red", "lime", "blue", "white"]
+    for number, color in enumerate(colors):
+        path = tmp_path / ("deep/deeper" if number % 2 else ".") / f"{color}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40 + number, 30), color).save(path)
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
+    return tmp_path

@@ -1,4 +1,4 @@
-"""The exercises of lesson 01: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+"""The exercises of lesson 01: right answers in other styles pass, and each classic mistake is named."""
 
 from __future__ import annotations
 
@@ -8,23 +8,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from exercises import define, exercises, printed, verdict
+from exercises import verdict
 
 import nst_lesson as nst
-
-NAMES = ("name_the_mistake", "vgg_table", "pixels_seen", "features_at")
-EXERCISES = dict(zip(NAMES, exercises("01_what_vgg_sees"), strict=True))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_folded_solution_passes(name):
-    answer = define(EXERCISES[name].solution)[name]
-    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted_yet(name):
-    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
 
 
 def judge(x, *, least=-3, most=100, none=lambda x: x.min() >= 0):

@@ -1,27 +1,13 @@
-"""The exercises of lesson 02: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+"""The exercises of lesson 02: right answers in other styles pass, and each classic mistake is named."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 import torch.nn.functional as F
-from exercises import define, exercises, printed, verdict
+from exercises import verdict
 
 import nst_lesson as nst
-
-NAMES = ("psnr", "content_loss_gradient", "same_to_max_pooling", "reconstruct")
-EXERCISES = dict(zip(NAMES, exercises("02_feature_reconstruction"), strict=True))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_folded_solution_passes(name):
-    answer = define(EXERCISES[name].solution)[name]
-    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted_yet(name):
-    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
 
 
 def mse(a, b):

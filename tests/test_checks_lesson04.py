@@ -1,26 +1,12 @@
-"""The exercises of lesson 04: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+"""The exercises of lesson 04: right answers in other styles pass, and each classic mistake is named."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from exercises import define, exercises, printed, verdict
+from exercises import verdict
 
 import nst_lesson as nst
-
-NAMES = ("total_variation_l1", "gatys_style_term", "paint")
-EXERCISES = dict(zip(NAMES, exercises("04_gatys_style_transfer"), strict=True))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_folded_solution_passes(name):
-    answer = define(EXERCISES[name].solution)[name]
-    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted_yet(name):
-    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
 
 
 def down(x):

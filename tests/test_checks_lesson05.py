@@ -1,27 +1,13 @@
-"""The exercises of lesson 05: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+"""The exercises of lesson 05: right answers in other styles pass, and each classic mistake is named."""
 
 from __future__ import annotations
 
 import numpy
 import pytest
 import torch
-from exercises import define, exercises, printed, verdict
+from exercises import verdict
 
 import nst_lesson as nst
-
-NAMES = ("beyond_chance", "pareto_front", "experiment")
-EXERCISES = dict(zip(NAMES, exercises("05_what_matters"), strict=True))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_folded_solution_passes(name):
-    answer = define(EXERCISES[name].solution)[name]
-    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted_yet(name):
-    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
 
 
 def overlap(a, b):

@@ -1,4 +1,4 @@
-"""The exercises of lesson 06: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+"""The exercises of lesson 06: right answers in other styles pass, and each classic mistake is named."""
 
 from __future__ import annotations
 
@@ -8,23 +8,9 @@ import numpy
 import pytest
 import torch
 import torch.nn.functional as F
-from exercises import define, exercises, printed, verdict
+from exercises import verdict
 
 import nst_lesson as nst
-
-NAMES = ("instance_norm", "resize_convolution", "fast_loss", "draw_of")
-EXERCISES = dict(zip(NAMES, exercises("06_train_a_fast_network"), strict=True))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_folded_solution_passes(name):
-    answer = define(EXERCISES[name].solution)[name]
-    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted_yet(name):
-    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
 
 
 def norm(x, weight, bias, eps=1e-5, over=(2, 3), correction=0, divisor=lambda v, eps: (v + eps).sqrt()):

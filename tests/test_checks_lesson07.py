@@ -1,4 +1,4 @@
-"""The exercises of lesson 07: folded solutions pass, stubs are not attempted, and each classic mistake is named."""
+"""The exercises of lesson 07: right answers in other styles pass, and each classic mistake is named."""
 
 from __future__ import annotations
 
@@ -10,23 +10,9 @@ import time
 import numpy
 import pytest
 import torch
-from exercises import define, exercises, printed, verdict
+from exercises import verdict
 
 import nst_lesson as nst
-
-NAMES = ("break_even", "flicker", "median_seconds")
-EXERCISES = dict(zip(NAMES, exercises("07_gatys_versus_fast"), strict=True))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_folded_solution_passes(name):
-    answer = define(EXERCISES[name].solution)[name]
-    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted_yet(name):
-    assert printed(EXERCISES[name].stub) == f"{name}: not attempted yet"
 
 
 def paid(train, slow, fast, rounded=math.ceil, never=math.inf):

@@ -52,19 +52,6 @@ def test_a_bundled_photograph_can_be_left_out():
     assert not all(crop[0].mean() > crop[2].mean() for crop in mixed)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with pictures in it and below it, a broken one, and a text."""
-    colors = ["red", "lime", "blue", "white"]
-    for number, color in enumerate(colors):
-        path = tmp_path / ("deep/deeper" if number % 2 else ".") / f"{color}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40 + number, 30), color).save(path)
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    (tmp_path / "notes.txt").write_text("not an image")
-    return tmp_path
-
-
 def test_a_folder_is_searched_to_its_depth(folder):
     data = Photographs(str(folder), size=8)
     names = ["blue.png", "broken.jpg", "lime.png", "red.png", "white.png"]

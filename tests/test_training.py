@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
@@ -62,19 +61,6 @@ def trained(steps, **options):
 
 
 # ---- photographs, read by the loop
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with pictures in it and below it, a broken one, and a text."""
-    colors = ["red", "lime", "blue", "white"]
-    for number, color in enumerate(colors):
-        path = tmp_path / ("deep/deeper" if number % 2 else ".") / f"{color}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40 + number, 30), color).save(path)
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    (tmp_path / "notes.txt").write_text("not an image")
-    return tmp_path
 
 
 def test_what_cannot_be_read_is_replaced_counted_and_named(folder, capsys):
