@@ -47,7 +47,7 @@ recipes: $(READY)  ## run the published recipes small, and store the table that 
 	@$(BIN)/python data/recipes/run.py
 	@echo "pictures and numbers are in data/recipes/: look at them before you commit"
 
-html: $(READY)  ## the lessons, as they are stored, as HTML pages
+html: $(READY)  ## the lessons, as they are stored, as HTML pages that need no internet
 	@$(BIN)/nst-lesson html -o site
 
 clean:  ## remove .venv and what was made from the sources; runs/ stays

@@ -112,16 +112,17 @@ def notebooks(arguments: argparse.Namespace) -> int:
 
 
 def html(arguments: argparse.Namespace) -> int:
-    """Write lessons, as they are stored, as HTML pages."""
+    """Write lessons, as they are stored, as HTML pages with an index."""
     course = _course()
+    from . import pages
+
     folder = Path(arguments.out_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LessonError(f"cannot make the folder {folder}: {error.strerror}; choose another with -o") from None
-    for path in _chosen(course, arguments.lessons):
-        course.write_page(path, folder / f"{path.stem}.html")
-    print(f"pages in {_short(folder)}")
+    pages.write_site(_chosen(course, arguments.lessons), folder)
+    print(f"pages in {_short(folder)}: open {_short(folder / 'index.html')}")
     return 0
 
 

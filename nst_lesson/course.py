@@ -24,16 +24,16 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
-from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from .errors import LessonError, ParameterError
+from .notebooks import read_notebook, title_of, without_widgets
+from .pages import write_page
 from .paths import PACKAGE, atomic_path, run_folder
 
 MAX_BYTES = 600 * 1024  # of a lesson with its stored outputs, so that a clone stays small and GitHub shows it
 PICTURES = ("content", "style")  # the parameters whose value may be a picture file of the user's
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class RunFailed(RuntimeError):
@@ -269,7 +269,7 @@ def _execute(lesson: Path, output: Path, values: dict[str, Any]) -> None:
             language="python",
             kernel_manager_class=OwnKernel,
             start_timeout=300,  # seconds: 60, its default, is little on a laptop that is busy with another run
-            progress_bar={"desc": _title(notebook, lesson)},
+            progress_bar={"desc": title_of(notebook, lesson)},
         )
     except PapermillExecutionError as error:
         raise _failure(error, output) from None
@@ -312,7 +312,7 @@ def execute_in_place(lesson: Path) -> None:
 
 def _without_run(notebook: NotebookNode) -> NotebookNode:
     """The notebook without papermill's notes, timestamps and widgets, and with the kernel under its common name."""
-    notebook = _without_widgets(notebook)
+    notebook = without_widgets(notebook)
     notebook.metadata.pop("papermill", None)
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
@@ -324,46 +324,8 @@ def _without_run(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _without_widgets(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without the views of widgets, which are dead outside a running kernel."""
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
-    return notebook
-
-
 def _portable(text: str) -> str:
     """The text of a notebook with paths below the clone made relative, and the home and kernel folders left out."""
     for place, short in ((str(PACKAGE.parent) + "/", ""), (str(Path.home()) + "/", "~/")):
         text = re.sub(rf"(?<![\w/+]){re.escape(place)}", short, text)  # not inside the base64 of a picture
     return re.sub(r"(/[\w.-]+)*/ipykernel_\d+/\d+\.py", "<cell>", text)
-
-
-# -------------------------------------------------------------------------------------------------- reading and showing
-
-
-def read_notebook(path: Path) -> NotebookNode:
-    """The notebook in a file, brought to nbformat 4. Raises LessonError where the file is none."""
-    try:
-        return nbformat.read(path, as_version=4)
-    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
-        raise LessonError(f"{path} cannot be read as a notebook: {' '.join(str(error).split())[:200]}") from None
-
-
-def write_page(notebook: Path, page: Path) -> None:
-    """Write a notebook with its stored outputs as one HTML page, pictures included; needs no network."""
-    log = logging.getLogger(f"{__name__}.page")
-    log.setLevel(logging.ERROR)  # nbconvert warns of every figure without alt text; here the prose describes them
-    content = _without_widgets(read_notebook(notebook))
-    resources = {"metadata": {"path": str(notebook.parent), "name": _title(content, notebook)}}
-    body, _ = HTMLExporter(embed_images=True, log=log).from_notebook_node(content, resources=resources)
-    with atomic_path(page) as temporary:
-        temporary.write_text(body, encoding="utf-8")
-
-
-def _title(notebook: NotebookNode, path: Path) -> str:
-    """The first heading of a notebook, or else the name of its file."""
-    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    heading = re.search(r"^# +(.+)$", prose, re.MULTILINE)
-    return heading[1].strip() if heading else path.stem

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import nbformat
 
-from .course import lessons, notebooks_dir, read_notebook
+from .course import lessons, notebooks_dir
 from .errors import LessonError, ParameterError
+from .notebooks import read_notebook
 from .paths import PACKAGE, atomic_path
 
 COLAB = "https://colab.research.google.com"

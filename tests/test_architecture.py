@@ -19,7 +19,7 @@ FLOORS = {
     1: ("backbones", "checkpoint", "losses", "transformer"),
     2: ("adain", "control", "distill", "gatys", "metrics", "training"),
     3: ("before_after", "checks", "show", "widgets"),
-    4: ("cli", "course", "doctor", "publish"),
+    4: ("cli", "course", "doctor", "notebooks", "pages", "publish"),
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
 ROOF = ("__init__", "__main__")  # they hand on what the floors offer

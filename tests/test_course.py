@@ -9,7 +9,6 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nbformat.v4 import new_output
 from tiny import PARAMETERS, write_lesson
 
 from nst_lesson import course
@@ -263,20 +262,6 @@ def test_a_kernel_that_dies_is_said_to(tmp_path):
     lesson = write_lesson(tmp_path / "tiny.ipynb", "import os\nos._exit(1)")
     with pytest.raises(course.RunFailed, match="the kernel died"):
         run_lesson(lesson, out_dir=str(tmp_path / "out"))
-
-
-def test_a_page_has_its_pictures_inside_and_no_dead_widgets(tmp_path):
-    lesson = write_lesson(tmp_path / "tiny.ipynb", "1")
-    notebook = nbformat.read(lesson, as_version=4)
-    notebook.cells[-1].outputs = [
-        new_output("display_data", data={"image/png": "iVBORw0KGgo="}),
-        new_output("display_data", data={course.WIDGET: {"model_id": "7"}, "text/plain": "IntSlider(value=0)"}),
-    ]
-    nbformat.write(notebook, lesson)
-    course.write_page(lesson, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
-    assert "data:image/png;base64,iVBORw0KGgo=" in page
-    assert "IntSlider" not in page
 
 
 def test_every_annotation_that_is_understood_can_be_described():

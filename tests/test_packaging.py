@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULES = sorted((ROOT / "nst_lesson").rglob("*.py"))
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # where a module is named otherwise
-LAB_MODULES = {"course", "doctor"}  # loaded by the command line alone, when asked for
+LAB_MODULES = {"course", "doctor", "notebooks", "pages", "publish"}  # loaded by the command line alone, when asked for
 
 
 def requirements(*groups):

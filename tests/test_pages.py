@@ -1,0 +1,91 @@
+"""Pages to read: formulas without a script, links between pages, words for pictures, and nothing from the internet."""
+
+import base64
+import io
+import re
+
+import nbformat
+import pytest
+from PIL import Image
+
+from nst_lesson import course, pages
+from nst_lesson.notebooks import WIDGET
+
+# What a browser would load on its own: sources, style sheets, imports. Links that a reader may click are allowed.
+LOADED = re.compile(
+    r"""(?:src|data)\s*=\s*["']https?:|<link[^>]+href\s*=\s*["']https?:|url\(["']?https?:|import\(["']"""
+)
+
+
+def markdown(text):
+    return nbformat.v4.new_markdown_cell(text)
+
+
+def picture(color, kind="jpeg", alt="a picture"):
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 40), color).save(buffer, kind)
+    data = {f"image/{kind}": base64.b64encode(buffer.getvalue()).decode()}
+    output = nbformat.v4.new_output("display_data", data, metadata={f"image/{kind}": {"alt": alt}})
+    return nbformat.v4.new_code_cell("show()", outputs=[output])
+
+
+@pytest.fixture
+def page_of(tmp_path):
+    """page_of(cells): the text of the page of a notebook with these cells."""
+
+    def make(*cells):
+        path = tmp_path / "lesson.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=[markdown("# A lesson"), *cells]), path)
+        pages.write_page(path, tmp_path / "page.html")
+        return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+    return make
+
+
+def test_formulas_become_mathml_and_code_stays(page_of):
+    formulas = markdown("Let $x_i * y_i$ be, and\n\n$$\\sum_i x_i^2$$")
+    page = page_of(formulas, markdown("but not `a $b$ c`, nor\n\n```\n$HOME$\n```"))
+    assert page.count("<math") == 2 and page.count('display="block"') == 1
+    assert "$b$" in page and "$HOME$" in page
+    assert "formula0place" not in page and "MathJax" not in page
+
+
+def test_links_between_lessons_lead_to_pages(page_of):
+    page = page_of(markdown("See [03](03_gram_matrices.ipynb) and [there](04_x.ipynb#start) and [nbval](https://a.b/c)."))
+    assert 'href="03_gram_matrices.html"' in page and 'href="04_x.html#start"' in page and "https://a.b/c" in page
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "gif"])
+def test_a_picture_has_its_own_words(page_of, kind):
+    page = page_of(picture("red", kind, "red < blue"))
+    assert 'alt="red &lt; blue"' in page and f"data:image/{kind};base64," in page
+    assert "No description" not in page
+
+
+def test_widgets_which_are_dead_on_a_page_are_left_out(page_of):
+    data = {WIDGET: {"model_id": "7"}, "text/plain": "IntSlider(value=0)"}
+    page = page_of(nbformat.v4.new_code_cell("slide()", outputs=[nbformat.v4.new_output("display_data", data)]))
+    assert "IntSlider" not in page and "slide" in page
+
+
+def test_every_page_of_the_course_and_the_index_load_nothing(tmp_path):
+    lessons = list(course.lessons().values())
+    index = pages.write_site(lessons, tmp_path).read_text(encoding="utf-8")
+    for path in lessons:
+        assert f'href="{path.stem}.html"' in index
+        page = (tmp_path / f"{path.stem}.html").read_text(encoding="utf-8")
+        assert LOADED.search(page) is None
+        assert "No description has been provided" not in page
+        prose = re.sub(r"<pre.*?</pre>|<code.*?</code>|<script.*?</script>", "", page, flags=re.DOTALL)
+        assert not re.search(r"\$[^$\n<]+\$", prose)  # every formula was drawn
+    assert LOADED.search(index) is None
+    assert index.count("data:image/jpeg;base64,") == len(lessons)
+
+
+def test_the_index_shows_title_first_sentence_and_largest_picture(tmp_path):
+    cells = [markdown("# 01 · One\n\nWhat *it* is.\n\nMore."), picture("red", alt="red"), picture("blue", alt="blue")]
+    Image.effect_noise((90, 60), 90).convert("RGB").save(buffer := io.BytesIO(), "jpeg")
+    cells[2].outputs[0].data["image/jpeg"] = base64.b64encode(buffer.getvalue()).decode()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "01_one.ipynb")
+    index = pages.write_site([tmp_path / "01_one.ipynb"], tmp_path).read_text(encoding="utf-8")
+    assert "<h2>01 · One</h2>" in index and "<p>What it is.</p>" in index and 'alt="blue"' in index
