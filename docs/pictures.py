@@ -3,10 +3,14 @@
     first.jpg     a photograph, a painting and the result at 512 pixels
     gallery.jpg   every bundled photograph in every bundled style, at the default weights
     weights.jpg   five pairs over six style weights: what the default was chosen from
+    fast.jpg      every bundled photograph through every fast network, one pass each at 512 pixels
+
+`python docs/pictures.py fast.jpg` paints only that one.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
@@ -40,20 +44,40 @@ def paint(photo: str, style: str, size: int, steps: int, **options: float) -> to
     return last.image
 
 
-def main() -> None:
-    """Paint all three."""
+def first(path: Path) -> None:
+    """A photograph, a painting and the result."""
     photo, style = nst.load_image("chelsea", 512), nst.load_image("nocturne", 512)
-    sheet([[photo, style, paint("chelsea", "nocturne", 512, 300)]], (400, 330), HERE / "first.jpg")
+    sheet([[photo, style, paint("chelsea", "nocturne", 512, 300)]], (400, 330), path)
 
+
+def gallery(path: Path) -> None:
+    """Every photograph in every style."""
     photos, styles = nst.photo_names(), nst.style_names()
     top = [None, *(nst.load_image(style, 256) for style in styles)]
     rows = [[nst.load_image(photo, 256), *(paint(photo, style, 256, 150) for style in styles)] for photo in photos]
-    sheet([top, *rows], (190, 190), HERE / "gallery.jpg")
+    sheet([top, *rows], (190, 190), path)
 
-    pairs = zip(photos, ("stained_glass", "nocturne", "pointillist", "cubist", "wave"), strict=True)
-    weights = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
-    rows = [[paint(*pair, 256, 150, style_weight=weight) for weight in weights] for pair in pairs]
-    sheet(rows, (220, 220), HERE / "weights.jpg")
+
+def weights(path: Path) -> None:
+    """Five pairs over six style weights."""
+    pairs = zip(nst.photo_names(), ("stained_glass", "nocturne", "pointillist", "cubist", "wave"), strict=True)
+    values = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
+    sheet([[paint(*pair, 256, 150, style_weight=value) for value in values] for pair in pairs], (220, 220), path)
+
+
+def fast(path: Path) -> None:
+    """Every photograph through every fast network."""
+    networks = [nst.load_style_model(name) for name in nst.style_model_names()]
+    photos = [nst.load_image(name, 512) for name in nst.photo_names()]
+    sheet([[nst.stylize(network, photo) for network in networks] for photo in photos], (220, 220), path)
+
+
+def main() -> None:
+    """Paint the pictures that are named, or all."""
+    for draw in (first, gallery, weights, fast):
+        name = f"{draw.__name__}.jpg"
+        if name in sys.argv[1:] or not sys.argv[1:]:
+            draw(HERE / name)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from . import checks as check
 from .backbones import STYLE_LAYERS, load_backbone, resolve_device, stand_ins
-from .before_after import BeforeAfter
 from .errors import LessonError
 from .gatys import (
     CONTENT_LAYERS,
@@ -19,6 +18,7 @@ from .losses import NORMALIZATIONS, PerceptualLoss, content_loss, gram_matrix, s
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance
 from .paths import data_dir, run_folder
 from .show import figure_image, plot_losses, show_images, show_maps
+from .sliders import BeforeAfter, PictureSlider
 from .transformer import (
     TransformationNetwork,
     load_style_model,
@@ -38,6 +38,7 @@ __all__ = [
     "LessonError",
     "LiveTransfer",
     "PerceptualLoss",
+    "PictureSlider",
     "Step",
     "StyleMixer",
     "TransformationNetwork",

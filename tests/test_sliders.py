@@ -1,4 +1,4 @@
-"""The slider over two pictures: what its HTML holds, for whom, and how much it weighs."""
+"""Sliders over pictures: what their HTML holds, for whom, and how much it weighs."""
 
 import base64
 import io
@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-from nst_lesson.before_after import BeforeAfter
 from nst_lesson.errors import ParameterError
 from nst_lesson.images import load_image
+from nst_lesson.sliders import BeforeAfter, PictureSlider
 
 
 class Elements(HTMLParser):
@@ -99,3 +99,30 @@ def test_a_notebook_stores_html_and_a_text_that_is_the_same_in_every_run():
     data, _ = DisplayFormatter().format(BeforeAfter(plain(), plain()))
     assert data["text/html"].lstrip().startswith("<div")
     assert data["text/plain"] == "BeforeAfter('before', 'after')"
+
+
+# ---- several pictures
+
+
+def three():
+    return {f"step {n}": plain(value=n / 2) for n in range(3)}
+
+
+def test_all_pictures_are_there_and_the_last_is_seen_first():
+    page = Elements(PictureSlider(three(), "step of <training>").html)
+    assert [image["alt"] for image in page.all("img")] == ["step 0", "step 1", "step 2"]
+    assert [decoded(image["src"]).convert("L").getpixel((5, 5)) for image in page.all("img")] == [0, 128, 255]
+    displays = [div["style"].split(";")[0] for div in page.all("div")[2:]]
+    assert displays == ["display: none", "display: none", "display: block"]
+    (slider,) = page.all("input")
+    assert (slider["min"], slider["max"], slider["value"]) == ("0", "2", "2")
+    assert slider["aria-label"] == "step of <training>" and "oninput" in slider
+
+
+def test_one_picture_needs_no_slider():
+    with pytest.raises(ParameterError, match="at least two"):
+        PictureSlider({"one": plain()}, "nothing")
+
+
+def test_its_text_names_what_slides():
+    assert repr(PictureSlider(three(), "step")) == "PictureSlider('step': step 0, step 1, step 2)"

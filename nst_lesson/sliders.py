@@ -1,10 +1,11 @@
-"""Two pictures under a slider, as plain HTML: it needs no kernel, and works on the page of an exported notebook."""
+"""Pictures under a slider, as plain HTML: they need no kernel, and work on the page of an exported notebook."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -34,6 +35,21 @@ PAGE = """
 </div>
 """
 
+# The same for any number of pictures, of which one is seen. Without its handler, the last one is.
+STACK = """
+<div style="width: {width}px; max-width: 100%">
+  <div>{pictures}</div>
+  <input type="range" min="0" max="{last}" value="{last}" aria-label="{name}"
+    style="display: block; width: 100%; margin: 4px 0" data-lm-suppress-shortcuts="true"
+    oninput="for (const [n, e] of Array.from(this.previousElementSibling.children).entries())
+      e.style.display = n == this.value ? 'block' : 'none'">
+</div>
+"""
+LAYER = """<div style="display: {display}; position: relative; font: 12px sans-serif; color: #fff">
+    <img alt="{label}" src="{source}" style="display: block; width: 100%; margin: 0">
+    <span style="position: absolute; left: 6px; bottom: 6px; padding: 1px 5px; background: #0009">{label}</span>
+  </div>"""
+
 
 class BeforeAfter:
     """Two pictures of one size, and a slider that uncovers one under the other.
@@ -55,6 +71,35 @@ class BeforeAfter:
     def __repr__(self) -> str:
         """The names of the pictures, for a viewer without HTML."""
         return "BeforeAfter({!r}, {!r})".format(*self.labels)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+class PictureSlider:
+    """Pictures that were computed beforehand, {label: (1, 3, H, W) in [0, 1]}, one at a time, and a slider over them.
+
+    `name` says what the slider changes. They are shown with the longer side `size` pixels, and stored with no more.
+    Raises ParameterError where there are fewer than two.
+    """
+
+    def __init__(self, pictures: Mapping[str, Tensor], name: str, *, size: int = 256) -> None:
+        if len(pictures) < 2:
+            raise ParameterError(f"{len(pictures)} picture(s) under a slider: give at least two, as {{label: picture}}")
+        check_images(**{f"picture {label}": image for label, image in pictures.items()})
+        self.name, self.labels, last = name, list(pictures), len(pictures) - 1
+        layers = (
+            LAYER.format(
+                display="block" if n == last else "none", label=html.escape(label), source=_embedded(image, size)
+            )
+            for n, (label, image) in enumerate(pictures.items())
+        )
+        width = max(round(size * i.shape[3] / max(i.shape[2:])) for i in pictures.values())
+        self.html = STACK.format(width=width, pictures="\n  ".join(layers), last=last, name=html.escape(name))
+
+    def __repr__(self) -> str:
+        """What slides, for a viewer without HTML."""
+        return f"PictureSlider({self.name!r}: {', '.join(self.labels)})"
 
     def _repr_html_(self) -> str:
         return self.html
