@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test soak lab lint bench notebooks recipes html clean
+.PHONY: help run test soak lab lint bench notebooks recipes sweep html clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -46,6 +46,10 @@ notebooks: $(READY)  ## execute the lessons at their defaults and store their ou
 recipes: $(READY)  ## run the published recipes small, and store the table that lesson 05 shows
 	@$(BIN)/python data/recipes/run.py
 	@echo "pictures and numbers are in data/recipes/: look at them before you commit"
+
+sweep: $(READY)  ## four runs of lesson 04, each in its folder, and a gallery of them
+	@$(BIN)/snakemake -s notebooks/sweep/Snakefile --directory runs/sweep --cores 2 --keep-going --quiet
+	@echo "open runs/sweep/gallery.html; notebooks/sweep/config.yaml says what was run"
 
 html: $(READY)  ## the lessons, as they are stored, as HTML pages that need no internet
 	@$(BIN)/nst-lesson html -o site

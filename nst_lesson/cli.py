@@ -60,7 +60,8 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="may be repeated"
     )
     files = command.add_mutually_exclusive_group()
-    files.add_argument("-f", "--file", metavar="FILE", help="a YAML file of parameters; -p goes before it")
+    text = "parameters: a YAML file, or the results.json of a run to repeat; -p goes before it"
+    files.add_argument("-f", "--file", metavar="FILE", help=text)
     files.add_argument("--recipe", metavar="NAME", help="a published recipe, a file of notebooks/recipes")
     command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
 

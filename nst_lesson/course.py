@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import json
 import logging
 import math
 import os
@@ -109,13 +110,18 @@ def parameter_types(lesson: Path) -> dict[str, Any]:
     Read from the source, since papermill guesses from the values and knows no `int | None`.
     Raises LessonError where the file is no notebook, or has no such cell, or an annotation is not a plain type.
     """
+    return {name: kind for name, (kind, _) in _parameters_cell(lesson).items()}
+
+
+def _parameters_cell(lesson: Path) -> dict[str, tuple[Any, Any]]:
+    """Name -> type and default of each parameter of a lesson. Raises as `parameter_types` does."""
     cells = [cell for cell in read_notebook(lesson).cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
         raise LessonError(f"{lesson}: needs exactly one cell tagged 'parameters', has {len(cells)}")
     try:
         lines = [line for line in ast.parse(cells[0].source).body if isinstance(line, ast.AnnAssign)]
-        return {ast.unparse(line.target): _plain_type(line.annotation) for line in lines}
-    except (SyntaxError, NameError, TypeError) as error:
+        return {ast.unparse(x.target): (_plain_type(x.annotation), ast.literal_eval(x.value)) for x in lines}
+    except (SyntaxError, NameError, TypeError, ValueError) as error:
         raise LessonError(f"{lesson}: the cell tagged 'parameters' cannot be read: {error}") from None
 
 
@@ -214,11 +220,19 @@ def _absolute(value: Any) -> Any:
 
 
 def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The parameters in a YAML file, not yet checked against a lesson. Raises ParameterError where it has none."""
+    """The parameters in a YAML file, or those that a run's results.json records, not yet checked against a lesson.
+
+    Raises ParameterError where it has none.
+    """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        if Path(path).suffix == ".json":
+            return dict(json.loads(text)["parameters"])
+        values = yaml.safe_load(text)
     except OSError as error:
         raise ParameterError(f"cannot read the parameter file {path}: {error.strerror}") from None
+    except (KeyError, TypeError, json.JSONDecodeError):
+        raise ParameterError(f"{path} is no results.json of a run: it records no parameters") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
@@ -234,10 +248,11 @@ def run_lesson(
 ) -> Path:
     """Execute a lesson with papermill and return the folder of the run.
 
-    The folder gets the executed notebook, an HTML page of it, and what the lesson itself writes there. `lesson` is as
-    in `find_lesson`; `parameters` are texts or typed values, checked before a kernel starts; `out_dir` is as in
-    `paths.run_folder`. Raises LessonError for bad input, found here or by the lesson (then no notebook is left), and
-    RunFailed where a cell fails otherwise (then the notebook is kept up to that cell).
+    The folder gets the executed notebook, an HTML page of it, and what the lesson itself writes there; its
+    results.json also gets every parameter, so that `read_parameters` can have the run repeated. `lesson` is as in
+    `find_lesson`; `parameters` are texts or typed values, checked before a kernel starts; `out_dir` is as in
+    `paths.run_folder`. Raises LessonError for bad input, found here or by the lesson (then no notebook is left),
+    and RunFailed where a cell fails otherwise (then the notebook is kept up to that cell).
     """
     path = find_lesson(lesson)
     values = check_parameters(path, parameters or {})
@@ -253,7 +268,18 @@ def run_lesson(
             folder.rmdir()
         raise
     write_page(executed, executed.with_suffix(".html"))
+    if (results := folder / "results.json").is_file():
+        defaults = {name: default for name, (_, default) in _parameters_cell(path).items()}
+        _record(results, path.stem, {k: v for k, v in (defaults | values).items() if k != "out_dir"})
     return folder
+
+
+def _record(results: Path, lesson: str, parameters: dict[str, Any]) -> None:
+    """Write a run's lesson and parameters into its results.json."""
+    record = json.loads(results.read_text(encoding="utf-8"))
+    text = json.dumps({"lesson": lesson, "parameters": parameters} | record, indent=1)
+    with atomic_path(results) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _execute(lesson: Path, output: Path, values: dict[str, Any]) -> None:

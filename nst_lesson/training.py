@@ -226,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
     parser.add_argument("--style-size", type=int, help="longer side of the painting; default: as --size")
     parser.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
-    weights = {"content-weight": 1.0, "style-weight": 10.0, "tv-weight": 5.0, "activation-scale": 1.0}
+    weights = {"content-weight": 1.0, "style-weight": 3.0, "tv-weight": 12.0, "activation-scale": 1.0}
     for name, default in {"width": 0.5, "learning-rate": 1e-3, **weights}.items():
         parser.add_argument(f"--{name}", type=float, default=default, help=f"default: {default}")
     parser.add_argument("--content-layers", nargs="+", default=list(CONTENT_LAYERS))

@@ -25,8 +25,9 @@ def test_data_loading_hardly_holds_up_the_training(found):
 
 
 def test_gray_stays_gray_in_ours_and_gets_a_pattern_in_the_plain_variant(found):
-    ours, plain = found["spreads"]
-    assert ours < 0.05 < 0.3 < plain  # instance normalization divides rounding errors by sqrt(1e-5), layer by layer
+    spreads = found["spreads"]
+    # instance normalization divides rounding errors by sqrt(1e-5), layer by layer
+    assert spreads["ours"] < 0.02 < 0.3 < min(spreads["zeros"], spreads["zeros, transposed"])
 
 
 def test_instance_normalization_takes_the_contrast_out_and_batch_normalization_does_not(found):

@@ -77,7 +77,12 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
     painting = vgg(torch.rand(1, 3, 10, 9, generator=generator), ("relu1_1", "relu2_1", "relu3_1", "relu5_1"))
     grams = {name: _gram(features).float() for name, features in painting.items()}
 
-    result = expect_tensor(call(answer, network, photographs, vgg, dict(grams)), ())
+    try:
+        result = expect_tensor(call(answer, network, photographs, vgg, dict(grams)), ())
+    except KeyError as error:
+        raise Wrong(f"it looks for the layer {error}, which it has not asked vgg for: vgg(images, [layers])") from None
+    if not network.called:
+        raise Wrong("it never calls the network: what is compared is what it paints, network(photographs)")
     exact = _Painter(generator).double()
     exact.load_state_dict(network.state_dict())
     content, style, named = _fast_terms(exact, photographs.double(), vgg, grams)
@@ -220,11 +225,14 @@ def _size_mistake(more: int, side: int) -> str:
 class _Painter(nn.Module):
     """A network of one convolution: pictures (B, 3, H, W) to pictures of that shape."""
 
+    called = False
+
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(3, 3, 3, 3, generator=generator) / 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        self.called = True
         return torch.sigmoid(F.conv2d(x, self.weight, padding=1))
 
 

@@ -1,0 +1,98 @@
+"""The sweep: six runs on two workers, of which one is killed and comes back, and one fails for good."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import write_lesson
+
+from nst_lesson import course
+
+SNAKEFILE = Path(__file__).resolve().parents[1] / "notebooks" / "sweep" / "Snakefile"
+PARAMETERS = """\
+style: str = "nocturne"  # a name
+steps: int = 2  # of it
+out_dir: str = ""  # where results go"""
+# Each run notes that it began; one is killed the first time, as for want of memory, and one never works.
+LESSON = """\
+import json, os, pathlib, signal
+out = pathlib.Path(out_dir)
+tries = out.parent / f"tries-{style}-{steps}"
+tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+if (style, steps) == ("wave", 3) and tries.read_text() == "x":
+    os.kill(os.getpid(), signal.SIGKILL)
+assert (style, steps) != ("cubist", 2), "this one never works"
+record = {"results": {"loss": steps / 7, "curve": [1]}, "peak_memory_mb": 5, "threads": os.environ["OMP_NUM_THREADS"]}
+(out / "results.json").write_text(json.dumps(record))"""
+
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(sys.platform == "win32", reason="snakemake's shell commands want a Unix shell"),
+]
+
+
+def sweep(folder):
+    """Run the sweep of a folder's config.yaml into its folder `out`."""
+    options = ["--configfile", folder / "config.yaml", "--directory", folder / "out", "--cores", 2, "--keep-going"]
+    command = [sys.executable, "-m", "snakemake", "-s", SNAKEFILE, *options]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The folder of the sweep after it, and its first outcome."""
+    folder = tmp_path_factory.mktemp("sweep")
+    lesson = write_lesson(folder / "tiny.ipynb", LESSON, parameters=PARAMETERS)
+    grid = {"style": ["nocturne", "wave", "cubist"], "steps": [2, 3]}
+    config = {"lesson": str(lesson), "grid": grid, "retries": 1, "threads": 1}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return folder, sweep(folder)
+
+
+def tries(folder):
+    return {path.name: len(path.read_text()) for path in (folder / "out").glob("tries-*")}
+
+
+def test_one_is_retried_one_is_reported_and_the_rest_go_on(swept):
+    folder, outcome = swept
+    assert outcome.returncode != 0  # one run failed, and the caller is told
+    done = {path.parent.name for path in (folder / "out").glob("*/results.json")}
+    assert done == {f"style-{s}_steps-{n}" for s in ("nocturne", "wave", "cubist") for n in (2, 3)} - {
+        "style-cubist_steps-2"
+    }
+    others = dict.fromkeys(tries(folder), 1)
+    assert tries(folder) == others | {"tries-wave-3": 2, "tries-cubist-2": 2}
+
+
+def test_threads_are_capped_and_parameters_recorded_for_a_repetition(swept):
+    folder, _ = swept
+    results = folder / "out" / "style-wave_steps-3" / "results.json"
+    record = json.loads(results.read_text())
+    assert record["threads"] == "1"
+    assert record["parameters"] == {"style": "wave", "steps": 3} and record["lesson"] == "tiny"
+    assert course.read_parameters(results) == record["parameters"]
+
+
+def test_the_gallery_and_the_table_have_every_run_and_the_failure(swept):
+    folder, _ = swept
+    page = (folder / "out" / "gallery.html").read_text()
+    assert "5 of 6 runs finished" in page and "this one never works" in page and "<th>loss</th>" in page
+    with (folder / "out" / "table.csv").open(newline="") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 6
+    assert float(rows["style-wave_steps-3"]["loss"]) == pytest.approx(3 / 7)
+    assert "this one never works" in rows["style-cubist_steps-2"]["failed"]
+
+
+def test_finished_runs_are_not_repeated(swept, tmp_path):
+    folder, _ = swept
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    before = tries(copy)
+    assert sweep(copy).returncode != 0
+    assert {name: n - before[name] for name, n in tries(copy).items() if n != before[name]} == {"tries-cubist-2": 2}
