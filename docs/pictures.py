@@ -69,7 +69,7 @@ def fast(path: Path) -> None:
     """Every photograph through every fast network."""
     networks = [nst.load_style_model(name) for name in nst.style_model_names()]
     photos = [nst.load_image(name, 512) for name in nst.photo_names()]
-    sheet([[nst.stylize(network, photo) for network in networks] for photo in photos], (220, 220), path)
+    sheet([[nst.stylize(network, photo) for network in networks] for photo in photos], (220, 165), path)
 
 
 def main() -> None:
