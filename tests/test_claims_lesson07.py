@@ -29,14 +29,14 @@ def test_the_search_for_one_picture_has_the_lower_loss(found):
     assert quality["optimization"]["loss"] < quality["network, one pass"]["loss"] < quality["the photograph"]["loss"]
 
 
-def test_at_equal_epochs_more_photographs_are_better_and_at_equal_steps_less_so(found):
-    rows = {numbers(name): test for name, (_, test) in found["miniature"].items()}
+def test_few_crops_are_learned_by_heart(found):
+    rows = {numbers(name): losses for name, losses in found["miniature"].items()}
     longest = max(steps for _, steps in rows)
     few, many = min(count for count, _ in rows), max(count for count, _ in rows)
-    epochs = min(steps for count, steps in rows if count == few)
-    at_epochs = rows[few, epochs] - rows[many, longest]
-    at_steps = rows[few, longest] - rows[many, longest]
-    assert at_epochs > 0 and at_steps < 0.5 * at_epochs
+    start = min(steps for count, steps in rows if count == few)
+    assert rows[few, start][1] > rows[many, longest][1]  # equal epochs: many are better
+    (few_own, few_test), (many_own, many_test) = rows[few, longest], rows[many, longest]
+    assert few_own < many_own and few_test > many_test  # equal steps: it depends on where one looks
 
 
 def test_the_stored_comparison_says_the_same(found):
