@@ -52,6 +52,13 @@ def test_a_bundled_photograph_can_be_left_out():
     assert not all(crop[0].mean() > crop[2].mean() for crop in mixed)
 
 
+def test_recoloring_only_exchanges_channels():
+    plain, recolored = ([photographs(recolor=on, crops=6)[0, i][0] for i in range(6)] for on in (False, True))
+    assert not all(torch.equal(a, b) for a, b in zip(plain, recolored, strict=True))
+    for a, b in zip(plain, recolored, strict=True):
+        assert torch.equal(a.sort(0).values, b.sort(0).values)
+
+
 def test_a_folder_is_searched_to_its_depth(folder):
     data = Photographs(str(folder), size=8)
     names = ["blue.png", "broken.jpg", "lime.png", "red.png", "white.png"]
