@@ -39,7 +39,7 @@ class TransformationNetwork(nn.Module):
             raise ParameterError(f"normalization is {normalization!r}; choose one of instance, batch")
         small, middle, large = (max(1, round(width * channels)) for channels in (32, 64, 128))
         self.width = width
-        norm = nn.BatchNorm2d if normalization == "batch" else _instance_norm
+        norm = nn.BatchNorm2d if normalization == "batch" else InstanceNorm
         self.down = nn.Sequential(
             *_layer(norm, 3, small, 9), *_layer(norm, small, middle, 3, 2), *_layer(norm, middle, large, 3, 2)
         )
@@ -73,6 +73,23 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         return x + self.body(x)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalization (Ulyanov, Vedaldi & Lempitsky 2016), with a weight and a bias for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape.
+
+        One picture is a batch of its own, and batch normalization keeps channels last, where torch's instance
+        normalization copies every picture to channels first: a pass takes two thirds of the time.
+        """
+        if len(x) == 1:
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        return super().forward(x)
 
 
 def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) -> Tensor:
@@ -122,10 +139,6 @@ def style_model_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (data_dir() / "models").glob("*.safetensors")))
 
 
-def _instance_norm(channels: int) -> nn.InstanceNorm2d:
-    return nn.InstanceNorm2d(channels, affine=True)
-
-
 def _convolution(before: int, after: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, padding_mode="reflect")
 
@@ -144,7 +157,7 @@ def _with_statistics_of(network: TransformationNetwork, crops: list[Tensor]) -> 
     network = copy.deepcopy(network).train()
     for parent in list(network.modules()):
         for name, module in parent.named_children():
-            if isinstance(module, nn.InstanceNorm2d):
+            if isinstance(module, InstanceNorm):
                 batch = nn.BatchNorm2d(module.num_features, eps=module.eps, momentum=1.0).to(module.weight)
                 batch.load_state_dict({"weight": module.weight, "bias": module.bias}, strict=False)
                 setattr(parent, name, batch)

@@ -237,6 +237,7 @@ class Explorer(Worker):
         self.upload = ipywidgets.FileUpload(accept="image/*", description="Own picture")
         self.caption = ipywidgets.HTML()
         self._uploads: deque[bytes] = deque()
+        self._received, self._taken = 0, 0  # uploads that came, and those that the thread has dealt with
         self._own = 0  # pictures that were uploaded and could be read
         super().__init__()
         self.upload.observe(lambda change: self._receive(change["new"]), "value")
@@ -252,8 +253,12 @@ class Explorer(Worker):
             control.observe(lambda _: self.refresh(), "value")
 
     def refresh(self) -> None:
-        """Ask for a new drawing; returns at once."""
-        self.request(self._take_uploads_and_draw)
+        """Ask for a new drawing; returns at once.
+
+        The drawing takes the uploads that came before it was asked for and leaves a later one to the later request:
+        taken early, its error would be gone with that request's drawing.
+        """
+        self.request(partial(self._take_uploads_and_draw, self._received))
 
     def features(self, title: str, layer: str) -> Tensor:
         """Features (1, C, H', W') of the picture `title` at `layer`."""
@@ -263,11 +268,14 @@ class Explorer(Worker):
     def _receive(self, value: Any) -> None:
         """Keep uploaded files for the thread. They come as {name: file} in ipywidgets 7 and as a tuple in 8."""
         files = value.values() if isinstance(value, Mapping) else value
-        self._uploads.extend(bytes(file["content"]) for file in files)
+        contents = [bytes(file["content"]) for file in files]
+        self._uploads.extend(contents)
+        self._received += len(contents)
         self.refresh()
 
-    def _take_uploads_and_draw(self) -> None:
-        while self._uploads:
+    def _take_uploads_and_draw(self, received: int) -> None:
+        while self._taken < received:
+            self._taken += 1
             first = next(iter(self.images.values()))
             image = load_image(self._uploads.popleft(), max(first.shape[2:]), device=first.device)
             self._own += 1

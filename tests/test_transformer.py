@@ -31,6 +31,17 @@ def test_the_full_width_has_the_known_number_of_weights():
     assert round(weights / 1e6, 2) == 1.68
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_instance_normalization_is_torchs_in_either_layout(batch, layout):
+    mine = transformer.InstanceNorm(5)
+    nn.init.normal_(mine.weight)
+    nn.init.normal_(mine.bias)
+    x = 3 * torch.randn(batch, 5, 6, 9) + 1
+    wanted = nn.functional.instance_norm(x, weight=mine.weight, bias=mine.bias)
+    torch.testing.assert_close(mine(x.to(memory_format=layout)), wanted)
+
+
 def test_no_transposed_convolution_and_no_zero_padding(network):
     convolutions = [m for m in network.modules() if isinstance(m, nn.modules.conv._ConvNd)]
     assert len(convolutions) == 16 and all(type(m) is nn.Conv2d and m.padding_mode == "reflect" for m in convolutions)

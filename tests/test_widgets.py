@@ -450,6 +450,24 @@ def test_a_broken_upload_is_one_red_line_and_raised_and_then_forgotten(pocket, i
     assert explorer.message.value == ""
 
 
+def test_the_error_of_an_upload_outlives_a_drawing_that_was_asked_for_before_it(pocket, images, monkeypatch):
+    begun, gate, take = threading.Event(), threading.Event(), LayerExplorer._take_uploads_and_draw
+
+    def held(self, *arguments):
+        begun.set()
+        assert gate.wait(PATIENCE)
+        take(self, *arguments)
+
+    monkeypatch.setattr(LayerExplorer, "_take_uploads_and_draw", held)
+    explorer = LayerExplorer(pocket, images, ["relu1_1"])
+    assert begun.wait(PATIENCE)  # the first drawing has begun
+    upload(explorer.upload, b"no picture")
+    gate.set()
+    with pytest.raises(ImageError):
+        finish(explorer)
+    assert "#b00020" in explorer.message.value
+
+
 @pytest.mark.parametrize("kind", [LayerExplorer, GramExplorer])
 def test_a_picture_that_is_too_small_for_a_layer_is_an_error_in_the_widget(kind, pocket):
     explorer = kind(pocket, {"small": noise(1, 16, 16)}, ["relu1_1", "relu5_1"])
