@@ -6,9 +6,11 @@ normalized as well, so that fine marks need not squeeze through the deepest laye
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,12 +22,15 @@ from torch import Tensor, nn
 
 from .backbones import load_backbone
 from .errors import LessonError, ParameterError
+from .images import style_names
 from .losses import Backbone, content_loss, gram_matrix, style_loss, total_variation
 from .paths import atomic_path, data_dir
-from .training import BatchLoss
+from .photographs import Pairs, Photographs
+from .training import BatchLoss, add_training_options, train_as_told
 
 SCALES = ("relu2_1", "relu3_1", "relu4_1")  # where the style enters
 LOSS_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # where style is compared
+WEIGHTS = {"content_weight": 1.0, "style_weight": 3.0, "tv_weight": 3.0}
 EPSILON = 1e-5  # added to a variance, as in instance normalization
 PROBE = 64  # pixels: a picture to count the encoder's channels with
 
@@ -149,9 +154,9 @@ def any_style_loss(
     *,
     content_layer: str = SCALES[-1],
     style_layers: Sequence[str] = LOSS_LAYERS,
-    content_weight: float = 1.0,
-    style_weight: float = 1.0,
-    tv_weight: float = 1.0,
+    content_weight: float = WEIGHTS["content_weight"],
+    style_weight: float = WEIGHTS["style_weight"],
+    tv_weight: float = WEIGHTS["tv_weight"],
     statistics: str = "moments",
 ) -> BatchLoss:
     """The loss that trains an AnyStyleNetwork on pairs (B, 6, S, S): a photograph and a painting, one over the other.
@@ -211,9 +216,47 @@ def load_any_style(path: str | os.PathLike[str] = "") -> AnyStyleNetwork:
     return network.eval().requires_grad_(False)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train an any-style network from the command line; the exit status is that of `training.train_as_told`."""
+    parser = argparse.ArgumentParser(prog="python -m nst_lesson.adain", allow_abbrev=False, description=__doc__)
+    add_training_options(parser)
+    parser.add_argument("--styles", default="", metavar="DIR", help="paintings; default: crops of the bundled ones")
+    parser.add_argument("--keep-colors", action="store_true", help="never swap the color channels of paintings")
+    parser.add_argument("--encoder", default="pocket", help="the network that is decoded; default: pocket")
+    parser.add_argument("--fine-tune", action="store_true", help="train the encoder as well")
+    parser.add_argument("--scales", nargs="+", default=list(SCALES), help="layers at which the style enters")
+    parser.add_argument("--blocks", type=int, default=2, help="convolutions of the decoder at each scale; default: 2")
+    parser.add_argument("--statistics", default="moments", help="what is compared: moments (default) or gram")
+    for name, default in {"width": 1.0, **WEIGHTS}.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default, help=f"default: {default}")
+    options = parser.parse_args(argv)
+    torch.manual_seed(options.seed)
+    try:
+        shape = {"blocks": options.blocks, "width": options.width, "fine_tune": options.fine_tune}
+        network = AnyStyleNetwork(options.encoder, options.scales, **shape)
+    except LessonError as error:
+        print(f"nst_lesson.adain: {error}", file=sys.stderr)
+        return 2
+
+    def begin(device: str) -> tuple[BatchLoss, Pairs]:
+        backbone = load_backbone(options.backbone, device=device)
+        weights = {name: getattr(options, name) for name in WEIGHTS}
+        loss = any_style_loss(backbone, statistics=options.statistics, **weights)
+        draw = {"size": options.size, "seed": options.seed}
+        recolor = not options.keep_colors
+        paintings = Photographs(options.styles, bundled=style_names(), recolor=recolor, **draw)
+        return loss, Pairs(Photographs(options.images, **draw), paintings)
+
+    return train_as_told(options, network, begin, save_any_style)
+
+
 def _stage(before: int, after: int, blocks: int) -> nn.Sequential:
     """`blocks` times a 3x3 convolution and a ReLU."""
     layers: list[nn.Module] = []
     for number in range(blocks):
         layers += [nn.Conv2d(after if number else before, after, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
     return nn.Sequential(*layers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -33,6 +33,10 @@ from .photographs import Draws, Pairs, Photographs
 from .transformer import TransformationNetwork, save_style_model
 
 PRECISIONS = ("no", "bf16", "fp16")
+HANDLING = (  # options of the command line that another run of the same training may change, or that `train` records
+    *("out", "steps", "batch_size", "learning_rate", "precision", "workers", "device", "compile"),
+    *("checkpoint_every", "report_every"),
+)
 
 BatchLoss = Callable[[nn.Module, Tensor], dict[str, Tensor]]  # network, photographs (B, 3, S, S) -> weighted terms
 
@@ -123,7 +127,7 @@ def train(
             if not due and accelerator.is_main_process:
                 keeper.save(index, skipped)
             raise
-        ended = now
+        ended = time.monotonic()  # what the caller did meanwhile is no part of the next step
     if skipped and accelerator.is_main_process:
         print(f"{len(skipped)} files could not be read and were skipped: {', '.join(sorted(skipped))}")
 
@@ -153,19 +157,69 @@ def _collate(samples: Sequence[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[
     return torch.stack(pictures), [name for names in skipped for name in names]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train a transformation network for one style from the command line: 0, 2 (bad input), or 143 after SIGTERM.
+@torch.no_grad()
+def evaluate(
+    network: nn.Module, batch_loss: BatchLoss, photographs: Photographs | Pairs, *, count: int, batch_size: int = 4
+) -> dict[str, float]:
+    """The mean terms of the loss over `count` samples of a validation or test set, the same ones at each call."""
+    was_training, device = network.training, next(network.parameters()).device
+    network.eval()
+    totals: dict[str, float] = {}
+    for start in range(0, count, batch_size):
+        numbers = range(start, min(start + batch_size, count))
+        pictures, _ = _collate([photographs[divmod(number, len(photographs))] for number in numbers])
+        for name, term in batch_loss(network, pictures.to(device)).items():
+            totals[name] = totals.get(name, 0.0) + term.item() * len(numbers) / count
+    network.train(was_training)
+    return totals
 
-    DIR gets checkpoint.safetensors, from which the same command goes on, and at the end model.safetensors.
+
+# --------------------------------------------------------------------------------------------------- the command line
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every training."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where checkpoint and model go")
+    parser.add_argument("--images", default="", metavar="DIR", help="photographs; default: crops of the bundled ones")
+    for name, default in {"size": 256, "steps": 2000, "batch-size": 4, "seed": 0, "workers": 1}.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: 0.001")
+    parser.add_argument("--backbone", default="pocket", help="the loss network; default: pocket")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--precision", default="no", choices=PRECISIONS, help="mixed precision; default: no")
+    parser.add_argument("--compile", action="store_true", help="compile the network first: slow to start, faster steps")
+    for name, default in {"checkpoint-every": 1000, "report-every": 50}.items():
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="STEPS", help=f"default: {default}")
+
+
+def train_as_told(
+    options: argparse.Namespace,
+    network: nn.Module,
+    begin: Callable[[str], tuple[BatchLoss, Photographs | Pairs]],
+    save: Callable[[nn.Module, Path], None],
+) -> int:
+    """Train as `add_training_options` and further options say, with reports, and `save` the model at the end.
+
+    `begin`(device) gives the loss and the pictures. DIR gets checkpoint.safetensors, from which the same command goes
+    on, and model.safetensors. Returns the exit status: 0, 2 after bad input, which is told in one line, or 143 after
+    SIGTERM, when the step in hand is finished and kept first.
     """
-    options = _parser().parse_args(argv)
     stopped: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))  # the step in hand is finished first
+    signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+    told = {name: value for name, value in vars(options).items() if name not in HANDLING}
+    names = ("steps", "batch_size", "learning_rate", "checkpoint_every", "workers", "precision")
     try:
         device = resolve_device(options.device)
-        torch.manual_seed(options.seed)
-        network = TransformationNetwork(options.width)
-        for step in _training_of(options, network, device):
+        steps = train(
+            network,
+            *begin(device),
+            settings=told,
+            checkpoint=options.out / "checkpoint.safetensors",
+            compiled=options.compile,
+            device=device,
+            **{name: getattr(options, name) for name in names},
+        )
+        for step in steps:
             if step.index % options.report_every == 0 and PartialState().is_main_process:
                 terms = "  ".join(f"{name} {value:.4g}" for name, value in step.terms.items())
                 print(f"step {step.index}  loss {step.loss:.4g}  {terms}  {step.seconds:.2f} s", flush=True)
@@ -173,16 +227,34 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"stopped after step {step.index}; the same command goes on from there", flush=True)
                 return 128 + signal.SIGTERM
         if PartialState().is_main_process:
-            save_style_model(network, options.out / "model.safetensors")
+            save(network, options.out / "model.safetensors")
     except LessonError as error:
         print(f"nst_lesson.training: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _training_of(options: argparse.Namespace, network: nn.Module, device: str) -> Iterator[TrainingStep]:
-    """The steps that the command line asks for."""
-    weights = {"content_weight": options.content_weight, "style_weight": options.style_weight}
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train a transformation network for one style from the command line; the exit status is `train_as_told`'s."""
+    parser = argparse.ArgumentParser(prog="python -m nst_lesson.training", allow_abbrev=False, description=__doc__)
+    parser.add_argument("style", help="the painting: a bundled name, a path or an address")
+    add_training_options(parser)
+    parser.add_argument("--style-size", type=int, help="longer side of the painting; default: as --size")
+    parser.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
+    weights = {"content-weight": 1.0, "style-weight": 3.0, "tv-weight": 12.0, "activation-scale": 1.0}
+    for name, default in {"width": 0.5, **weights}.items():
+        parser.add_argument(f"--{name}", type=float, default=default, help=f"default: {default}")
+    parser.add_argument("--content-layers", nargs="+", default=list(CONTENT_LAYERS))
+    parser.add_argument("--style-layers", nargs="+", default=list(STYLE_LAYERS))
+    parser.add_argument("--normalization", default="relative", help="formulas of the losses; default: relative")
+    options = parser.parse_args(argv)
+    torch.manual_seed(options.seed)
+    network = TransformationNetwork(options.width)
+    return train_as_told(options, network, lambda device: _stylizing(options, device), save_style_model)
+
+
+def _stylizing(options: argparse.Namespace, device: str) -> tuple[BatchLoss, Photographs]:
+    """The loss and the photographs that the command line asks for."""
     side = options.style_size or options.size
     painting = load_image(options.style, side, device=device)
     if options.stretch_style:
@@ -190,55 +262,14 @@ def _training_of(options: argparse.Namespace, network: nn.Module, device: str) -
     loss = PerceptualLoss(
         load_backbone(options.backbone, device=device, activation_scale=options.activation_scale),
         style=painting,
+        content_weight=options.content_weight,
+        style_weight=options.style_weight,
         tv_weight=options.tv_weight,
         content_layers=options.content_layers,
         style_layers=options.style_layers,
         normalization=options.normalization,
-        **weights,
     )
-    names = ("style", "style_size", "stretch_style", "size", "seed", "images", "backbone", "activation_scale", "width")
-    more = ("normalization", "tv_weight", "content_layers", "style_layers")
-    settings = {name: getattr(options, name) for name in (*names, *weights, *more)}
-    photographs = Photographs(options.images, size=options.size, seed=options.seed)
-    return train(
-        network,
-        stylizing_loss(loss),
-        photographs,
-        steps=options.steps,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        checkpoint=options.out / "checkpoint.safetensors",
-        checkpoint_every=options.checkpoint_every,
-        settings=settings,
-        workers=options.workers,
-        precision=options.precision,
-        compiled=options.compile,
-        device=device,
-    )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m nst_lesson.training", allow_abbrev=False, description=main.__doc__)
-    parser.add_argument("style", help="the painting: a bundled name, a path or an address")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where checkpoint and model go")
-    parser.add_argument("--images", default="", metavar="DIR", help="photographs; default: crops of the bundled ones")
-    for name, default in {"size": 256, "steps": 2000, "batch-size": 4, "seed": 0, "workers": 1}.items():
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    parser.add_argument("--style-size", type=int, help="longer side of the painting; default: as --size")
-    parser.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
-    weights = {"content-weight": 1.0, "style-weight": 3.0, "tv-weight": 12.0, "activation-scale": 1.0}
-    for name, default in {"width": 0.5, "learning-rate": 1e-3, **weights}.items():
-        parser.add_argument(f"--{name}", type=float, default=default, help=f"default: {default}")
-    parser.add_argument("--content-layers", nargs="+", default=list(CONTENT_LAYERS))
-    parser.add_argument("--style-layers", nargs="+", default=list(STYLE_LAYERS))
-    parser.add_argument("--normalization", default="relative", help="formulas of the losses; default: relative")
-    parser.add_argument("--backbone", default="pocket", help="the loss network; default: pocket")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--precision", default="no", choices=PRECISIONS, help="mixed precision; default: no")
-    parser.add_argument("--compile", action="store_true", help="compile the network first: slow to start, faster steps")
-    for name, default in {"checkpoint-every": 1000, "report-every": 50}.items():
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="STEPS", help=f"default: {default}")
-    return parser
+    return stylizing_loss(loss), Photographs(options.images, size=options.size, seed=options.seed)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from nst_lesson import checkpoint as checkpoint_module
 from nst_lesson.checkpoint import Checkpoint
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.photographs import Draws, Photographs
-from nst_lesson.training import main, train
+from nst_lesson.training import evaluate, main, train
 
 KILLS = 5
 
@@ -58,6 +58,25 @@ def trained(steps, **options):
     network = Tint()
     losses = [step.loss for step in train(network, to_gray, photographs(), steps=steps, batch_size=3, **options)]
     return weights(network), losses
+
+
+def test_what_the_caller_does_between_steps_is_in_no_steps_seconds(monkeypatch):
+    drawn = 0.0  # seconds that the caller has spent
+    clock = time.monotonic
+    monkeypatch.setattr("nst_lesson.training.time.monotonic", lambda: clock() + drawn)
+    for step in train(Tint(), to_gray, photographs(), steps=3, batch_size=3):
+        assert step.waited <= step.seconds < 1000
+        drawn += 1000.0
+
+
+def test_the_validation_loss_is_the_mean_over_the_same_samples_and_changes_nothing():
+    network, data = Tint(), photographs(crops=7)
+    before = weights(network)
+    found = evaluate(network, to_gray, data, count=7, batch_size=3)
+    wanted = to_gray(network, torch.stack([data[0, number][0] for number in range(7)]))
+    assert found == pytest.approx({name: term.item() for name, term in wanted.items()}, rel=1e-5)  # order of sums
+    assert evaluate(network, to_gray, data, count=7, batch_size=3) == found
+    assert network.training and equal(weights(network), before)
 
 
 # ---- photographs, read by the loop
