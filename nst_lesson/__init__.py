@@ -15,6 +15,7 @@ from .gatys import (
 )
 from .images import download_names, load_image, photo_names, save_image, style_names, to_pil
 from .losses import NORMALIZATIONS, PerceptualLoss, content_loss, gram_matrix, style_loss, total_variation
+from .masks import MaskPainter
 from .metrics import content_distance, peak_memory_mb, save_results, style_distance
 from .paths import data_dir, run_folder
 from .show import figure_image, plot_losses, show_images, show_maps
@@ -37,6 +38,7 @@ __all__ = [
     "LayerExplorer",
     "LessonError",
     "LiveTransfer",
+    "MaskPainter",
     "PerceptualLoss",
     "PictureSlider",
     "Step",

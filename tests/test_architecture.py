@@ -18,7 +18,7 @@ FLOORS = {
     0: ("errors", "images", "paths", "photographs", "weights"),
     1: ("backbones", "checkpoint", "losses", "transformer"),
     2: ("adain", "control", "distill", "gatys", "metrics", "training"),
-    3: ("checks", "show", "sliders", "widgets"),
+    3: ("checks", "masks", "show", "sliders", "widgets"),
     4: ("cli", "course", "doctor", "notebooks", "pages", "publish"),
 }
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
