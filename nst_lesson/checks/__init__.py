@@ -8,10 +8,13 @@ from .lesson04 import gatys_style_term, paint, total_variation_l1
 from .lesson05 import beyond_chance, experiment, pareto_front
 from .lesson06 import draw_of, fast_loss, instance_norm, resize_convolution
 from .lesson07 import break_even, flicker, median_seconds
+from .lesson08 import adain, blend_manners, stop_early, whiten_color
 
 __all__ = [
+    "adain",
     "beyond_chance",
     "blend",
+    "blend_manners",
     "break_even",
     "content_loss_gradient",
     "covariance",
@@ -34,8 +37,10 @@ __all__ = [
     "reconstruct",
     "resize_convolution",
     "same_to_max_pooling",
+    "stop_early",
     "style_gradient",
     "to_bytes",
     "total_variation_l1",
     "vgg_table",
+    "whiten_color",
 ]

@@ -1,0 +1,244 @@
+"""Checks for the exercises of 08_any_style."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from .framework import NotAttempted, Wrong, call, close, exercise, expect_gradient, expect_tensor
+
+Moments = tuple[Tensor, Tensor]
+EPSILON = 1e-5  # stands beside every variance, so that a channel without any is no division by zero
+
+
+@exercise
+def adain(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """answer(content, style): features (B, C, H, W) with the channel means and deviations of those of a painting."""
+    generator = torch.Generator().manual_seed(4)
+    content = 2 * torch.randn(2, 3, 5, 7, generator=generator) * torch.tensor([1.0, 0.3, 2.0]).view(3, 1, 1) - 1
+    style = 1.5 * torch.randn(2, 3, 4, 6, generator=generator) + torch.tensor([3.0, -2.0, 1.0]).view(3, 1, 1)
+    source = content.clone().requires_grad_()
+    result = call(answer, source, style)
+    if isinstance(result, Tensor) and result.shape == style.shape:
+        raise Wrong("content and style have changed places: the content is normalized, and gets the style's moments")
+    result = expect_tensor(result, content.shape)
+    wanted = _adain(content.double(), style.double())
+    if not close(result.detach(), wanted, 1e-3):  # where the epsilon stands is a matter of taste
+        raise Wrong(_named(result.detach(), _adain_mistakes(content.double(), style.double()), wanted))
+    expect_gradient(result, source)
+    flat = call(answer, torch.ones(1, 2, 4, 4), style[:1, :2])
+    if not flat.isfinite().all():
+        raise Wrong("a channel without any variance gives NaN or inf: add a little, such as 1e-5, to the variance")
+
+
+@exercise
+def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """answer(content, style): features (1, C, H, W) with the channel means and the covariance of the painting's."""
+    generator = torch.Generator().manual_seed(5)
+    mix, other = (torch.randn(3, 3, generator=generator) for _ in range(2))
+    content = (mix @ torch.randn(3, 40, generator=generator) + 2).view(1, 3, 5, 8)
+    style = (other @ torch.randn(3, 63, generator=generator) - 1).view(1, 3, 7, 9)
+    result = expect_tensor(call(answer, content, style), content.shape)
+    wanted = _wct(content.double(), style.double())
+    if close(result, wanted, 1e-3):
+        return
+    spread = _covariance(style.double())
+    if close(_covariance(result.double()), spread, 1e-3) and close(_mean(result.double()), _mean(style.double()), 1e-3):
+        raise Wrong(
+            "mean and covariance are the painting's, but the map is another one: take the symmetric roots, "
+            "E D^(1/2) E', for both"
+        )
+    raise Wrong(_named(result, _wct_mistakes(content.double(), style.double()), wanted))
+
+
+@exercise
+def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments]) -> None:
+    """answer(manners, weights): the weighted mean of several (mean, deviation), whatever the sum of the weights."""
+    generator = torch.Generator().manual_seed(6)
+    manners = [
+        (torch.randn(1, 4, 1, 1, generator=generator), torch.rand(1, 4, 1, 1, generator=generator) + 0.2)
+        for _ in range(3)
+    ]
+    weights = [2.0, 1.0, 5.0]
+    copies = [(mean.clone(), deviation.clone()) for mean, deviation in manners]
+    reply = call(answer, copies, list(weights))
+    same = all(torch.equal(a, b) for m, n in zip(copies, manners, strict=True) for a, b in zip(m, n, strict=True))
+    if not same:
+        raise Wrong("it modifies the moments that it was given: build new tensors")
+    if not isinstance(reply, (tuple, list)) or len(reply) != 2:
+        raise Wrong(f"it returns a {type(reply).__name__}; two tensors, mean and deviation, are expected")
+    result = torch.cat([expect_tensor(part, (1, 4, 1, 1)) for part in reply])
+    means, deviations = (torch.cat(parts).double() for parts in zip(*manners, strict=True))  # (3, 4, 1, 1) both
+    share = torch.tensor(weights, dtype=torch.float64).view(3, 1, 1, 1)
+    wanted = torch.stack([(share * part).sum(0) / share.sum() for part in (means, deviations)])
+    if not close(result, wanted):
+        variances = ((share * deviations**2).sum(0) / share.sum()).sqrt()
+        named = {
+            "the weights are not divided by their sum": wanted * share.sum(),
+            "it takes all paintings alike: use the weights": torch.stack([means.mean(0), deviations.mean(0)]),
+            "it blends variances: blend the deviations, as adain is linear in them": torch.stack(
+                [wanted[0], variances]
+            ),
+            "it blends the means only": torch.stack([wanted[0], deviations[0]]),
+            "it blends the deviations only": torch.stack([means[0], wanted[1]]),
+            "deviation and mean have changed places: mean comes first": wanted.flip(0),
+            "it takes the painting with the largest weight alone": torch.stack([means[2], deviations[2]]),
+        }
+        raise Wrong(_named(result, named, wanted))
+
+
+@exercise
+def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
+    """answer(losses, patience): which weights to keep when training ends after `patience` looks without a new best."""
+    cases = [
+        ([5.0, 4.0, 3.0, 3.5, 3.6, 1.0, 4.0, 4.0, 4.0, 0.5], 2),
+        ([5.0, 4.0, 3.0, 3.5, 2.0, 2.5, 1.0], 2),
+        ([3.0, 3.0, 3.0, 1.0], 2),
+        ([3.0, 2.0, 1.0], 2),
+        ([1.0, 2.0, 0.5], 1),
+    ]
+    replies = [call(answer, list(losses), patience) for losses, patience in cases]
+    try:
+        numbers = [int(reply) for reply in replies]
+    except (TypeError, ValueError):
+        raise Wrong(f"it returns {replies[0]!r}; the index of a look, counted from 0, is expected") from None
+    wanted = [_kept(*case) for case in cases]
+    if numbers != wanted:
+        mistakes = {
+            "it looks at losses that come after the stop: training has ended by then": [
+                min(range(len(losses)), key=losses.__getitem__) for losses, _ in cases
+            ],
+            "it returns where training stops: the best weights are older": [_stop(*case) for case in cases],
+            "it waits one look too long": [_kept(losses, patience + 1) for losses, patience in cases],
+            "it stops one look too early": [_kept(losses, max(1, patience) - 1) for losses, patience in cases],
+            "it counts looks from 1": [number + 1 for number in wanted],
+            "it returns the loss: return which look it was": [
+                int(losses[k]) for (losses, _), k in zip(cases, wanted, strict=True)
+            ],
+            "an equal loss is no new best: keep the older weights, and go on counting": [
+                _kept(losses, patience, ties=True) for losses, patience in cases
+            ],
+        }
+        case, number, right = next(x for x in zip(cases, numbers, wanted, strict=True) if x[1] != x[2])
+        otherwise = f"for losses {case[0]} and patience {case[1]} it says {number} where {right} is right"
+        raise Wrong(next((name for name, values in mistakes.items() if numbers == values), otherwise))
+    try:
+        call(answer, [2.0, 3.0], 5)
+    except NotAttempted:
+        raise Wrong("it returns None where training ends before patience does: return the best so far") from None
+
+
+def _named(result: Tensor, mistakes: dict[str, Tensor], wanted: Tensor) -> str:
+    """The name of the mistake that gives `result`, or by how much it is off."""
+    off = (result.double() - wanted).abs().max() / wanted.abs().max()
+    otherwise = f"values are off by up to {off:.0%} of the largest one"
+    return next((name for name, value in mistakes.items() if close(result, value, 1e-3)), otherwise)
+
+
+def _moments(x: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Moments:
+    mean = x.mean(over, keepdim=True)
+    return mean, (x.var(over, keepdim=True, correction=unbiased) + EPSILON).sqrt()
+
+
+def _adain(content: Tensor, style: Tensor, **how: object) -> Tensor:
+    (mean, deviation), (new_mean, new_deviation) = _moments(content, **how), _moments(style, **how)
+    return new_deviation * (content - mean) / deviation + new_mean
+
+
+def _adain_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
+    """What the known mistakes give, in float64."""
+    (mean, deviation), (new_mean, new_deviation) = _moments(content), _moments(style)
+    normal = (content - mean) / deviation
+    return {
+        "it only normalizes: multiply by the style's deviation and add its mean": normal,
+        "it does not add the style's mean": normal * new_deviation,
+        "it does not multiply by the style's deviation": normal + new_mean,
+        "it adds the style's mean before it multiplies: scale first": (normal + new_mean) * new_deviation,
+        "it does not divide by the content's deviation": new_deviation * (content - mean) + new_mean,
+        "it does not subtract the content's mean": new_deviation * content / deviation + new_mean,
+        "it uses variances where deviations belong: take the root": new_deviation**2 * (content - mean) / deviation**2
+        + new_mean,
+        "it uses the batch dimension: each picture has its own moments": _adain(content, style, over=(0, 2, 3)),
+        "it mixes the channels: each channel has its own moments": _adain(content, style, over=(1, 2, 3)),
+        "it divides by N - 1, which is torch's default: pass correction=0 (or unbiased=False)": _adain(
+            content, style, unbiased=1
+        ),
+    }
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x[0].flatten(1).mean(1, keepdim=True)
+
+
+def _covariance(x: Tensor, less: int = 0) -> Tensor:
+    centered = x[0].flatten(1) - _mean(x)
+    return centered @ centered.T / (centered.shape[1] - less)
+
+
+def _power(matrix: Tensor, exponent: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.clamp_min(EPSILON) ** exponent) @ vectors.T
+
+
+def _wct(content: Tensor, style: Tensor, white: float = -0.5, colored: float = 0.5, less: int = 0) -> Tensor:
+    centered = content[0].flatten(1) - _mean(content)
+    turned = _power(_covariance(style, less), colored) @ _power(_covariance(content, less), white) @ centered
+    return (turned + _mean(style)).view_as(content)
+
+
+def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
+    """What the known mistakes give, in float64."""
+    flat, right = content[0].flatten(1), _wct(content, style)
+    whitened = (_power(_covariance(content), -0.5) @ (flat - _mean(content))).view_as(content)
+    shift = _mean(style).view(1, -1, 1, 1)
+    root, inverse = _power(_covariance(style), 0.5), _power(_covariance(content), -0.5)
+    (mean, deviation), (new_mean, new_deviation) = _moments(content), _moments(style)
+    return {
+        "it only whitens: color it with the root of the style's covariance and add the style's mean": whitened,
+        "it whitens and adds the mean: color it with the root of the style's covariance first": whitened + shift,
+        "it does not add the style's mean": right - shift,
+        "it does not subtract the content's mean first": (root @ inverse @ flat + _mean(style)).view_as(content),
+        "it colors, but does not whiten first": _wct(content, style, white=0.0),
+        "the powers are not -1/2 and 1/2: it takes the inverse and the covariance themselves": _wct(
+            content, style, -1.0, 1.0
+        ),
+        "the first power is not -1/2: whitening divides by the root of the covariance": _wct(content, style, 0.5, 0.5),
+        "it colors first and whitens then: the other way round": (
+            inverse @ root @ (flat - _mean(content)) + _mean(style)
+        ).view_as(content),
+        "that is adain: each channel is scaled alone; here the channels are mixed": new_deviation
+        * (content - mean)
+        / deviation
+        + new_mean,
+        "it divides by N - 1: divide both covariances by the number of positions": _wct(content, style, less=1),
+        "its second-moment matrices are not centered: subtract the means before you multiply": _uncentered(
+            content, style
+        ),
+    }
+
+
+def _uncentered(content: Tensor, style: Tensor) -> Tensor:
+    mine, theirs = (x[0].flatten(1) for x in (content, style))
+    root, inverse = _power(theirs @ theirs.T / theirs.shape[1], 0.5), _power(mine @ mine.T / mine.shape[1], -0.5)
+    return (root @ inverse @ (mine - _mean(content)) + _mean(style)).view_as(content)
+
+
+def _stop(losses: Sequence[float], patience: int, ties: bool = False) -> int:
+    """The look at which training ends."""
+    best = 0
+    for index, loss in enumerate(losses):
+        if loss < losses[best] or (ties and loss == losses[best]):
+            best = index
+        if index - best >= patience:
+            return index
+    return len(losses) - 1
+
+
+def _kept(losses: Sequence[float], patience: int, ties: bool = False) -> int:
+    """The look whose weights are kept."""
+    seen = losses[: _stop(losses, patience, ties) + 1]
+    least = min(seen)
+    places = [index for index, loss in enumerate(seen) if loss == least]
+    return places[-1] if ties else places[0]

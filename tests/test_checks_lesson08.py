@@ -1,0 +1,226 @@
+"""The exercises of lesson 08: right answers in other styles pass, and each classic mistake is named."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+from exercises import verdict
+
+import nst_lesson as nst
+from nst_lesson.adain import adain, moments
+
+
+def normal(content, style, scale=True, add=True, subtract=True, divide=True, over=(2, 3), correction=0):
+    def of(x):
+        return x.mean(over, keepdim=True), (x.var(over, keepdim=True, correction=correction) + 1e-5).sqrt()
+
+    (mean, deviation), (new_mean, new_deviation) = of(content), of(style)
+    x = content - mean if subtract else content
+    x = x / deviation if divide else x
+    x = x * new_deviation if scale else x
+    return x + new_mean if add else x
+
+
+def one_by_one(content, style):
+    """Every channel of every picture on its own."""
+    result = torch.empty_like(content)
+    for b in range(content.shape[0]):
+        for c in range(content.shape[1]):
+            mine, theirs = content[b, c], style[b, c]
+            result[b, c] = (mine - mine.mean()) / (mine.std(correction=0) + 1e-5) * theirs.std(correction=0)
+            result[b, c] += theirs.mean()
+    return result
+
+
+def variances(content, style):
+    (mean, deviation), (new_mean, new_deviation) = moments(content), moments(style)
+    return new_deviation**2 * (content - mean) / deviation**2 + new_mean
+
+
+def shifted_first(content, style):
+    (mean, deviation), (new_mean, new_deviation) = moments(content), moments(style)
+    return ((content - mean) / deviation + new_mean) * new_deviation
+
+
+def no_epsilon(content, style):
+    mean, deviation = content.mean((2, 3), keepdim=True), content.std((2, 3), keepdim=True, correction=0)
+    new = style.std((2, 3), keepdim=True, correction=0)
+    return new * (content - mean) / deviation + style.mean((2, 3), keepdim=True)
+
+
+def in_place(content, style):
+    result = adain(content, moments(style))
+    content.data.copy_(result)
+    return result
+
+
+def power(matrix, exponent):
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values**exponent) @ vectors.T
+
+
+def wct(content, style, white=-0.5, colored=0.5, center=True, add=True, divide=None, order="white first"):
+    mine, theirs = (x[0].flatten(1).double() for x in (content, style))
+    mean, new_mean = mine.mean(1, keepdim=True), theirs.mean(1, keepdim=True)
+
+    def covariance(x, m):
+        return (x - m) @ (x - m).T / (x.shape[1] if divide is None else x.shape[1] - divide)
+
+    whiten, color = power(covariance(mine, mean), white), power(covariance(theirs, new_mean), colored)
+    x = mine - mean if center else mine
+    x = color @ whiten @ x if order == "white first" else whiten @ color @ x
+    return (x + new_mean if add else x).view_as(content).float()
+
+
+def by_svd(content, style):
+    """The roots by singular values, in numpy."""
+    mine, theirs = (x[0].flatten(1).double().numpy() for x in (content, style))
+    mean, new_mean = mine.mean(1, keepdims=True), theirs.mean(1, keepdims=True)
+    u, s, _ = numpy.linalg.svd((mine - mean) / numpy.sqrt(mine.shape[1]), full_matrices=False)
+    v, t, _ = numpy.linalg.svd((theirs - new_mean) / numpy.sqrt(theirs.shape[1]), full_matrices=False)
+    colored = v @ numpy.diag(t) @ v.T @ u @ numpy.diag(1 / s) @ u.T @ (mine - mean) + new_mean
+    return torch.from_numpy(colored).view_as(content)
+
+
+def by_cholesky(content, style):
+    mine, theirs = (x[0].flatten(1).double() for x in (content, style))
+    mean, new_mean = mine.mean(1, keepdim=True), theirs.mean(1, keepdim=True)
+    factors = [torch.linalg.cholesky((x - m) @ (x - m).T / x.shape[1]) for x, m in ((mine, mean), (theirs, new_mean))]
+    return (factors[1] @ torch.linalg.inv(factors[0]) @ (mine - mean) + new_mean).view_as(content)
+
+
+def only_whitened(content, style, add=False):
+    mine, theirs = content[0].flatten(1), style[0].flatten(1)
+    mine = mine - mine.mean(1, keepdim=True)
+    white = power(mine @ mine.T / mine.shape[1], -0.5) @ mine
+    return (white + theirs.mean(1, keepdim=True) if add else white).view_as(content)
+
+
+def second_moments(content, style):
+    mine, theirs = (x[0].flatten(1) for x in (content, style))
+    whiten, color = power(mine @ mine.T / mine.shape[1], -0.5), power(theirs @ theirs.T / theirs.shape[1], 0.5)
+    return (color @ whiten @ (mine - mine.mean(1, keepdim=True)) + theirs.mean(1, keepdim=True)).view_as(content)
+
+
+def blended(manners, weights, normalize=True, root=False):
+    total = sum(weights) if normalize else 1.0
+    mean = sum(w * m for w, (m, _) in zip(weights, manners, strict=True)) / total
+    if root:
+        return mean, (sum(w * d**2 for w, (_, d) in zip(weights, manners, strict=True)) / total).sqrt()
+    return mean, sum(w * d for w, (_, d) in zip(weights, manners, strict=True)) / total
+
+
+def stacked(manners, weights):
+    share = torch.tensor(weights) / sum(weights)
+    return [torch.einsum("n,nbcij->bcij", share, torch.stack(parts)) for parts in zip(*manners, strict=True)]
+
+
+def changes_them(manners, weights):
+    for mean, _ in manners:
+        mean.mul_(2)
+    return blended(manners, weights)
+
+
+def kept(losses, patience, better=lambda new, old: new < old, late=0):
+    best = 0
+    for index, loss in enumerate(losses):
+        if better(loss, losses[best]):
+            best = index
+        elif index - best >= patience + late:
+            break
+    return best
+
+
+def counting(losses, patience):
+    """With a counter that starts anew at each best."""
+    best, place, waited = float("inf"), 0, 0
+    for index, loss in enumerate(losses):
+        waited += 1
+        if loss < best:
+            best, place, waited = loss, index, 0
+        if waited == patience:
+            return place
+    return place
+
+
+def where_it_stops(losses, patience):
+    best = 0
+    for index, loss in enumerate(losses):
+        best = index if loss < losses[best] else best
+        if index - best >= patience:
+            return index
+    return len(losses) - 1
+
+
+def says_nothing_at_the_end(losses, patience):
+    return None if len(losses) < patience else kept(losses, patience)
+
+
+RIGHT = [
+    ("adain", normal),
+    ("adain", one_by_one),
+    ("whiten_color", wct),
+    ("whiten_color", by_svd),
+    ("blend_manners", stacked),
+    ("stop_early", counting),
+    ("stop_early", lambda losses, patience: numpy.int64(kept(losses, patience))),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_another_style_of_answer_is_right(name, answer):
+    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
+
+
+WRONG = [
+    ("adain", lambda c, s: normal(c, s, scale=False, add=False), "only normalizes"),
+    ("adain", lambda c, s: normal(c, s, add=False), "does not add the style's mean"),
+    ("adain", lambda c, s: normal(c, s, scale=False), "does not multiply"),
+    ("adain", lambda c, s: normal(c, s, divide=False), "does not divide by the content's"),
+    ("adain", lambda c, s: normal(c, s, subtract=False), "does not subtract the content's mean"),
+    ("adain", shifted_first, "scale first"),
+    ("adain", variances, "uses variances"),
+    ("adain", lambda c, s: normal(c, s, over=(0, 2, 3)), "batch dimension"),
+    ("adain", lambda c, s: normal(c, s, over=(1, 2, 3)), "mixes the channels"),
+    ("adain", lambda c, s: normal(c, s, correction=1), "N - 1"),
+    ("adain", lambda c, s: normal(s, c), "changed places"),
+    ("adain", no_epsilon, "NaN or inf"),
+    ("adain", in_place, "modifies its input"),
+    ("adain", lambda c, s: normal(c, s).detach(), "detaches the graph"),
+    ("whiten_color", only_whitened, "only whitens"),
+    ("whiten_color", lambda c, s: only_whitened(c, s, add=True), "whitens and adds the mean"),
+    ("whiten_color", lambda c, s: wct(c, s, add=False), "does not add the style's mean"),
+    ("whiten_color", lambda c, s: wct(c, s, center=False), "does not subtract the content's mean"),
+    ("whiten_color", lambda c, s: wct(c, s, white=0.0), "does not whiten first"),
+    ("whiten_color", lambda c, s: wct(c, s, -1.0, 1.0), "the powers are not"),
+    ("whiten_color", lambda c, s: wct(c, s, 0.5), "the first power is not"),
+    ("whiten_color", lambda c, s: wct(c, s, order="color first"), "colors first"),
+    ("whiten_color", lambda c, s: adain(c, moments(s)), "that is adain"),
+    ("whiten_color", lambda c, s: wct(c, s, divide=1), "N - 1"),
+    ("whiten_color", second_moments, "not centered"),
+    ("whiten_color", by_cholesky, "the map is another one"),
+    ("blend_manners", lambda m, w: blended(m, w, normalize=False), "not divided by their sum"),
+    ("blend_manners", lambda m, w: blended(m, [1.0] * len(m)), "all paintings alike"),
+    ("blend_manners", lambda m, w: blended(m, w, root=True), "blends variances"),
+    ("blend_manners", lambda m, w: (blended(m, w)[0], m[0][1]), "the means only"),
+    ("blend_manners", lambda m, w: (m[0][0], blended(m, w)[1]), "the deviations only"),
+    ("blend_manners", lambda m, w: blended(m, w)[::-1], "changed places"),
+    ("blend_manners", lambda m, w: m[w.index(max(w))], "largest weight alone"),
+    ("blend_manners", lambda m, w: blended(m, w)[0], "two tensors"),
+    ("blend_manners", changes_them, "modifies the moments"),
+    ("stop_early", lambda losses, patience: losses.index(min(losses)), "after the stop"),
+    ("stop_early", where_it_stops, "where training stops"),
+    ("stop_early", lambda losses, patience: kept(losses, patience, late=1), "one look too long"),
+    ("stop_early", lambda losses, patience: kept(losses, patience) + 1, "counts looks from 1"),
+    ("stop_early", lambda losses, patience: losses[kept(losses, patience)], "returns the loss"),
+    ("stop_early", lambda losses, patience: kept(losses, patience, lambda new, old: new <= old), "no new best"),
+    ("stop_early", says_nothing_at_the_end, "returns None where"),
+    ("stop_early", lambda losses, patience: "the third", "the index of a look"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "reason"), WRONG)
+def test_a_wrong_answer_is_named(name, answer, reason):
+    line = verdict(getattr(nst.check, name), answer)
+    assert line.startswith(f"{name}: not yet") and reason in line
