@@ -2,6 +2,15 @@
 
 from . import checks as check
 from .backbones import STYLE_LAYERS, load_backbone, resolve_device, stand_ins
+from .control import (
+    keep_luminance,
+    layer_mask,
+    make_control_objective,
+    match_colors,
+    nearest_patches,
+    patch_term,
+    style_term,
+)
 from .errors import LessonError
 from .gatys import (
     CONTENT_LAYERS,
@@ -52,11 +61,17 @@ __all__ = [
     "download_names",
     "figure_image",
     "gram_matrix",
+    "keep_luminance",
+    "layer_mask",
     "load_backbone",
     "load_image",
     "load_style_model",
+    "make_control_objective",
     "make_objective",
+    "match_colors",
+    "nearest_patches",
     "optimize",
+    "patch_term",
     "peak_memory_mb",
     "photo_names",
     "plot_losses",
@@ -73,6 +88,7 @@ __all__ = [
     "style_loss",
     "style_model_names",
     "style_names",
+    "style_term",
     "stylize",
     "synthesize_texture",
     "to_pil",

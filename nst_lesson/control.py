@@ -23,14 +23,15 @@ STATISTICS = ("gram", "moments", "covariance", "sliced")
 DIRECTIONS = 64  # that a sliced distance looks along
 QUANTILES = 256  # that it compares in each
 EPSILON = 1e-5  # keeps square roots and inverses of a covariance finite
-PATCHES_AT_ONCE = 2048  # of the painting: bounds the memory of a search
+SCORES_AT_ONCE = 2**24  # of positions times patches: a search holds 64 MB of them, however large the picture
+MARGIN = 1  # cells that a region's border is kept away from
 
 
 # ------------------------------------------------------------------------------------------------------------- colors
 
 
 def keep_luminance(painted: Tensor, photo: Tensor) -> Tensor:
-    """The brightness of `painted` with the colors of `photo`, both (1, 3, H, W) in [0, 1] (Gatys et al. 2017, 4.1).
+    """The brightness of `painted` with the colors of `photo`, both (1, 3, H, W) in [0, 1] (Gatys et al. 2017).
 
     A color that would leave [0, 1] is drawn toward gray until it does not: its hue and the brightness stay.
     """
@@ -45,7 +46,7 @@ def keep_luminance(painted: Tensor, photo: Tensor) -> Tensor:
 def match_colors(image: Tensor, reference: Tensor) -> Tensor:
     """`image` (1, 3, h, w) with the mean and covariance of the colors of `reference` (1, 3, H, W), clamped to [0, 1].
 
-    The linear map is the symmetric one of Gatys et al. 2017, 4.2 (after *Image Analogies*, Hertzmann et al. 2001).
+    The linear map is the symmetric one of Gatys et al. 2017 (after *Image Analogies*, Hertzmann et al. 2001).
     """
     (mean, covariance), (new_mean, new_covariance) = (_mean_covariance(x) for x in (image, reference))
     transform = _root(new_covariance) @ torch.linalg.inv(_root(covariance))
@@ -73,6 +74,7 @@ def style_term(
     layers: Sequence[str] = STYLE_LAYERS,
     where: Tensor | None = None,
     where_painting: Tensor | None = None,
+    margin: int = MARGIN,
     seed: int = 0,
 ) -> StyleTerm:
     """The relative distance of statistics to those of `painting` (1, 3, h, w), as a mean over the layers.
@@ -83,8 +85,9 @@ def style_term(
     - "sliced": whole distributions, by the Wasserstein-2 distance along random directions, which `seed` draws
 
     `where` (1, 1, H, W) and `where_painting` (1, 1, h, w), in [0, 1], are masks over the picture and the painting:
-    statistics are taken within them, divided by their area (`layer_mask`). Masks may overlap: both terms then pull.
-    Raises ParameterError for other `statistics`, and for a mask of the wrong shape or an empty one.
+    statistics are taken within them, `margin` cells away from their borders, and divided by their area (`layer_mask`).
+    Masks of several terms may overlap: there all of them pull. Raises ParameterError for other `statistics`, and for a
+    mask of the wrong shape or an empty one.
     """
     if statistics not in STATISTICS:
         raise ParameterError(f"statistics is {statistics!r}; choose one of {', '.join(STATISTICS)}")
@@ -97,11 +100,12 @@ def style_term(
         wanted = {}
         for name, features in backbone(painting, layers).items():
             directions = F.normalize(torch.randn(DIRECTIONS, features.shape[1], generator=generator)).to(features)
-            wanted[name] = (directions, _statistics(features, statistics, directions, where_painting))
+            found = _statistics(features, statistics, directions, _weights(features, where_painting, margin))
+            wanted[name] = (directions, (*found, _root(found[1])) if statistics == "covariance" else found)
 
     def loss(found: Mapping[str, Tensor]) -> Tensor:
         distances = (
-            _distance(_statistics(found[k], statistics, directions, where), target, statistics)
+            _distance(_statistics(found[k], statistics, directions, _weights(found[k], where, margin)), target)
             for k, (directions, target) in wanted.items()
         )
         return sum(distances) / len(wanted)
@@ -115,7 +119,7 @@ def patch_term(
     """The relative distance of each patch of features to the most similar one of the painting (Li & Wand 2016).
 
     Similar is what has the largest normalized correlation, found by one convolution with the painting's patches as
-    kernels, some thousand at a time. Patches are `side` positions wide and high.
+    kernels (`nearest_patches`). Patches are `side` positions wide and high.
     """
     with torch.no_grad():
         wanted = {name: F.unfold(f, side)[0].T.contiguous() for name, f in backbone(painting, layers).items()}
@@ -136,12 +140,14 @@ def nearest_patches(features: Tensor, patches: Tensor, side: int) -> Tensor:
     """For each patch of features (1, C, H, W), the index of the row of `patches` (N, C side side) that is most similar.
 
     Similarity is the correlation with a patch divided by that patch's norm: the norm of one's own patch changes no
-    order. (H - side + 1) (W - side + 1) indices, row by row.
+    order. (H - side + 1) (W - side + 1) indices, row by row. As many patches are compared at once as keep the scores
+    within SCORES_AT_ONCE; of these only the best of each position is kept.
     """
     kernels = F.normalize(patches).view(len(patches), features.shape[1], side, side)
     best = index = None
-    for start in range(0, len(kernels), PATCHES_AT_ONCE):
-        value, place = F.conv2d(features, kernels[start : start + PATCHES_AT_ONCE])[0].flatten(1).max(0)
+    at_once = max(1, SCORES_AT_ONCE // features[0, 0].numel())
+    for start in range(0, len(kernels), at_once):
+        value, place = F.conv2d(features, kernels[start : start + at_once])[0].flatten(1).max(0)
         if best is None:
             best, index = value, place
         else:
@@ -203,29 +209,34 @@ def check_mask(mask: Tensor, image: Tensor, name: str = "where") -> None:
         raise ParameterError(f"the mask {name} is empty: it covers no pixel")
 
 
-def layer_mask(mask: Tensor, features: Tensor) -> Tensor:
-    """A mask (1, 1, H, W) at the positions of `features` (1, C, h, w): (1, 1, h, w), how much of each cell it fills.
+def layer_mask(mask: Tensor, features: Tensor, margin: int = MARGIN) -> Tensor:
+    """A mask (1, 1, H, W) at the positions of `features` (1, C, h, w): (1, 1, h, w), how much each position counts.
 
-    A region so small that it fills no cell by half keeps its shares; else those under one half count nothing, since
-    such positions see more of what lies beside the region.
+    It is the share of each cell that the region fills, and counts from one half on. A position sees more than its own
+    cell, so it counts as little as the worst of the cells within `margin` of it: the deeper the layer, the more pixels
+    the border is kept away from. The edge of the picture is no border. A region that would vanish gets less margin, and
+    in the end its plain shares. (The receptive field is larger still: at relu5_1 of a VGG-19 it has 156 pixels, and
+    regions eroded by half of that would be gone. Its outer part has little influence: Luo et al. 2016.)
     """
     share = F.interpolate(mask, features.shape[2:], mode="area")
-    inside = (2 * share - 1).clamp_min(0)
-    return inside if inside.any() else share
+    for cells in range(margin, -1, -1):
+        worst = -F.max_pool2d(-share, 2 * cells + 1, stride=1, padding=cells)
+        if (inside := (2 * worst - 1).clamp_min(0)).any():
+            return inside
+    return share
 
 
-def _weights(features: Tensor, where: Tensor | None) -> Tensor:
+def _weights(features: Tensor, where: Tensor | None, margin: int) -> Tensor:
     """How much each position counts, in sum 1: (1, 1, h, w)."""
-    mask = features.new_ones(1, 1, *features.shape[2:]) if where is None else layer_mask(where, features)
+    mask = features.new_ones(1, 1, *features.shape[2:]) if where is None else layer_mask(where, features, margin)
     return mask / mask.sum()
 
 
 # --------------------------------------------------------------------------------------------------------- statistics
 
 
-def _statistics(features: Tensor, statistics: str, directions: Tensor, where: Tensor | None) -> tuple[Tensor, ...]:
-    """What is compared, of features (1, C, h, w), within a mask over the whole picture."""
-    weights = _weights(features, where)
+def _statistics(features: Tensor, statistics: str, directions: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+    """What is compared, of features (1, C, h, w) whose positions count as in weights (1, 1, h, w), in sum 1."""
     if statistics == "gram":
         return (gram_matrix(features * weights.sqrt()) * weights.numel(),)
     mean = (features * weights).sum((2, 3), keepdim=True)
@@ -239,13 +250,15 @@ def _statistics(features: Tensor, statistics: str, directions: Tensor, where: Te
     return (F.interpolate(ordered[None], QUANTILES, mode="linear", align_corners=True)[0],)
 
 
-def _distance(mine: tuple[Tensor, ...], wanted: tuple[Tensor, ...], statistics: str) -> Tensor:
-    """The squared distance of two statistics, relative to the energy of the wanted ones."""
-    if statistics != "covariance":
+def _distance(mine: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
+    """The squared distance of two statistics, relative to the energy of the wanted ones.
+
+    Of a covariance also the root is wanted: the distance is then the one of Wasserstein, between normal distributions.
+    """
+    if len(wanted) < 3:
         energy = sum(w.square().sum() for w in wanted)
         return sum((m - w).square().sum() for m, w in zip(mine, wanted, strict=True)) / energy
-    (mean, covariance), (new_mean, new_covariance) = mine, wanted
-    root = _root(new_covariance)
+    (mean, covariance), (new_mean, new_covariance, root) = mine, wanted
     identity = EPSILON * torch.eye(root.shape[-1], device=root.device)
     cross = torch.linalg.eigvalsh(root @ covariance @ root + identity).clamp_min(EPSILON).sqrt().sum()
     traces = covariance.diagonal(dim1=1, dim2=2).sum() + new_covariance.diagonal(dim1=1, dim2=2).sum()

@@ -124,9 +124,9 @@ def test_a_mask_moves_nothing_outside_it_beyond_the_receptive_field(pocket, stat
         pocket, picture(64, 64, 1), statistics=statistics, layers=["relu1_1", "relu2_1"], where=halves(64, 96)
     )
     term.loss(pocket(image, term.layers)).backward()
-    # relu2_1 sees 10 pixels: a cell whose mask counts reaches at most 8 pixels over the border at column 48
+    # relu2_1 sees 10 pixels, 4 on each side of its cell of 2: with a margin of a cell it sees 2 pixels past column 48
     assert image.grad[..., :40].abs().sum() > 0
-    assert image.grad[..., 48 + 9 :].abs().max() == 0
+    assert image.grad[..., 48 + 2 :].abs().max() == 0
 
 
 def test_a_mask_over_everything_is_no_mask(pocket):
@@ -138,14 +138,50 @@ def test_a_mask_over_everything_is_no_mask(pocket):
 
 def test_a_masked_gram_matrix_is_that_of_the_positions_inside():
     features, mask = torch.randn(1, 4, 8, 12), halves(8, 12)
-    term = style_term(lambda image, layers: {"x": image}, features[..., :6].contiguous(), layers=["x"], where=mask)
-    assert term.loss({"x": features}).item() < 1e-8
+    for margin in (0, 1, 2):
+        inside = features[..., : 6 - margin].contiguous()
+        term = style_term(lambda image, layers: {"x": image}, inside, layers=["x"], where=mask, margin=margin)
+        assert term.loss({"x": features}).item() < 1e-8
+
+
+def test_a_mask_of_a_layer_is_the_share_of_each_cell_kept_from_the_border():
+    mask = halves(16, 24)
+    mask[..., 12:14] = 1  # a half of the fourth cell of 4: it does not count
+    features = torch.zeros(1, 1, 4, 6)
+    for margin, columns in ((0, 3), (1, 2), (2, 1)):  # the picture's own edge is no border
+        wanted = torch.zeros(1, 1, 4, 6)
+        wanted[..., :columns] = 1
+        assert torch.equal(layer_mask(mask, features, margin), wanted)
+    mask[..., 14] = 1  # three quarters: it counts as much as it is beyond a half
+    assert layer_mask(mask, features, 0)[0, 0, 0].tolist() == [1, 1, 1, 0.5, 0, 0]
 
 
 def test_a_tiny_region_is_kept_at_a_deep_layer():
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 10:13, 10:13] = 1
     assert layer_mask(mask, torch.zeros(1, 1, 4, 4)).sum() > 0
+    assert layer_mask(mask, torch.zeros(1, 1, 64, 64), 1).sum() == 1
+    assert layer_mask(mask, torch.zeros(1, 1, 64, 64), 2).sum() == 1  # a margin of 2 would leave nothing: 1 is taken
+
+
+def test_a_margin_keeps_out_what_lies_across_the_border(pocket):
+    wave, glass = (nst.load_image(name, 160)[..., :96, :96] for name in ("wave", "stained_glass"))
+    mask = halves(96, 96)
+    mixed = torch.where(mask > 0, wave, glass)
+    leaks = []
+    for margin in (0, 1, 2):
+        term = style_term(pocket, wave, layers=["relu4_1"], where=mask, where_painting=mask, margin=margin)
+        leaks.append(term.loss(pocket(mixed, term.layers)).item())
+    assert leaks[0] > 2 * leaks[1] > 4 * leaks[2]
+
+
+def test_nothing_changes_outside_a_mask_beyond_the_receptive_field(pocket):
+    image, mask = picture(64, 96), halves(64, 96)
+    term = style_term(pocket, picture(64, 64, 1), layers=["relu1_1", "relu2_1", "relu3_1"], where=mask, margin=0)
+    *_, last = nst.optimize(image, make_control_objective(pocket, None, {"style": (1.0, term)}), 6)
+    # relu3_1 sees 24 pixels, 10 on each side of its cell of 4. L-BFGS combines gradients: where all are 0, it stays.
+    assert torch.equal(last.image[..., 48 + 10 :], image[..., 48 + 10 :])
+    assert (last.image - image)[..., 48 : 48 + 10].abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -173,7 +209,7 @@ def test_the_nearest_patch_is_the_one_that_a_search_finds(monkeypatch):
     mine = F.unfold(features, 3)[0].T
     wanted = F.cosine_similarity(mine[:, None], patches[None], dim=2).argmax(1)
     assert torch.equal(nearest_patches(features, patches, 3), wanted)
-    monkeypatch.setattr(control, "PATCHES_AT_ONCE", 5)
+    monkeypatch.setattr(control, "SCORES_AT_ONCE", 5 * 7 * 9)  # five patches at once
     assert torch.equal(nearest_patches(features, patches, 3), wanted)
 
 
