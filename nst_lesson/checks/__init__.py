@@ -9,6 +9,7 @@ from .lesson05 import beyond_chance, experiment, pareto_front
 from .lesson06 import draw_of, fast_loss, instance_norm, resize_convolution
 from .lesson07 import break_even, flicker, median_seconds
 from .lesson08 import adain, blend_manners, stop_early, whiten_color
+from .lesson09 import masked_gram, match_mean_and_covariance, nearest_patch, swap_luminance
 
 __all__ = [
     "adain",
@@ -26,10 +27,13 @@ __all__ = [
     "gatys_style_term",
     "gram",
     "instance_norm",
+    "masked_gram",
+    "match_mean_and_covariance",
     "mean_color",
     "mean_std_distance",
     "median_seconds",
     "name_the_mistake",
+    "nearest_patch",
     "paint",
     "pareto_front",
     "pixels_seen",
@@ -39,6 +43,7 @@ __all__ = [
     "same_to_max_pooling",
     "stop_early",
     "style_gradient",
+    "swap_luminance",
     "to_bytes",
     "total_variation_l1",
     "vgg_table",

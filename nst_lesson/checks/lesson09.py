@@ -1,0 +1,190 @@
+"""Checks for the exercises of 09_control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+
+LUMA = (0.299, 0.587, 0.114)  # as the exercise states it
+
+
+@exercise
+def swap_luminance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """The luminance of `painted` with the color of `photo`, (1, 3, H, W) both, clamped to [0, 1]."""
+    generator = torch.Generator().manual_seed(9)
+    painted, photo = (0.3 + 0.4 * torch.rand(1, 3, 5, 8, generator=generator) for _ in range(2))
+    result = expect_tensor(call(answer, painted, photo), (1, 3, 5, 8))
+    right = _swapped(painted, photo)
+    if not close(result, right):
+        named = _luminance_mistakes(painted, photo)
+        otherwise = "it is not painted's luminance plus what photo has beyond its own luminance"
+        raise Wrong(next((name for name, value in named.items() if close(result, value)), otherwise))
+    bright, vivid = 0.6 + 0.4 * painted, torch.rand(1, 3, 5, 8, generator=generator)
+    result = expect_tensor(call(answer, bright, vivid), (1, 3, 5, 8))
+    if result.min() < 0 or result.max() > 1:
+        raise Wrong("a vivid color on a bright spot leaves [0, 1]: clamp the result")
+    if not close(result, _swapped(bright, vivid).clamp(0, 1)):
+        raise Wrong("where colors leave [0, 1] it does something else than clamp the sum")
+
+
+@exercise
+def masked_gram(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """sum_p m(p) f(p) f(p)' / sum_p m(p) of features (1, C, H, W) and a mask (1, 1, H, W): (1, C, C)."""
+    generator = torch.Generator().manual_seed(10)
+    features = torch.randn(1, 4, 6, 9, generator=generator, requires_grad=True)
+    mask = torch.rand(1, 1, 6, 9, generator=generator) * (torch.rand(1, 1, 6, 9, generator=generator) > 0.4)
+    result = expect_tensor(call(answer, features, mask), (1, 4, 4))
+    f, m = features.detach().double()[0].flatten(1), mask.double().flatten()
+    right = ((f * m) @ f.T / m.sum())[None]
+    if not close(result.detach(), right):
+        hard = (m > 0).double()
+        named = {
+            "it divides by nothing: a larger region counts more; divide by the sum of the mask": right * m.sum(),
+            "it divides by all H W positions: divide by the sum of the mask": right * m.sum() / m.numel(),
+            "it divides by the number of positions that are not 0: in a soft mask each counts by its value": right
+            * m.sum()
+            / hard.sum(),
+            "the mask is in both factors, so it counts squared: multiply one of them": ((f * m) @ (f * m).T / m.sum())[
+                None
+            ],
+            "the mask is in both factors: divided by the sum of its squares the weights are still squared": (
+                (f * m) @ (f * m).T / m.square().sum()
+            )[None],
+            "it makes the mask hard: a position at 0.3 counts 0.3 times": ((f * hard) @ f.T / hard.sum())[None],
+            "it ignores the mask": (f @ f.T / m.numel())[None],
+            "it divides by the number of channels, too": right / 4,
+            "it takes the region where the mask is 0": ((f * (1 - m)) @ f.T / (1 - m).sum())[None],
+        }
+        otherwise = "it is not the sum of m f f' over the positions, divided by the sum of m"
+        raise Wrong(next((name for name, value in named.items() if close(result.detach(), value)), otherwise))
+    expect_gradient(result, features)
+
+
+@exercise
+def match_mean_and_covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """A linear map of pixels (3, N) that gives them the mean and covariance of reference (3, M): (3, N)."""
+    generator = torch.Generator().manual_seed(11)
+    pixels = _colors(generator, 300, [[0.20, 0.00, 0.00], [0.12, 0.10, 0.00], [0.02, 0.05, 0.06]], [0.5, 0.4, 0.3])
+    reference = _colors(generator, 401, [[0.08, 0.00, 0.00], [-0.06, 0.15, 0.00], [0.05, 0.04, 0.12]], [0.3, 0.5, 0.6])
+    result = expect_tensor(call(answer, pixels, reference), (3, 300)).detach().double()
+    if not result.isfinite().all():
+        raise Wrong("some of its colors are not numbers")
+    x, wanted = pixels.double(), reference.double()
+    _expect_linear(result, x)
+    cov, cov_wanted = result.cov(correction=0), wanted.cov(correction=0)
+    if not close(cov, cov_wanted, 0.02):  # N - 1 in place of N, and a small number against division by 0, may pass
+        raise Wrong(_color_mistake(result, x, wanted))
+    if not close(result.mean(1), wanted.mean(1), 1e-3):
+        if close(result.mean(1), x.mean(1), 1e-3):
+            raise Wrong("the mean is still that of the pixels: add the reference's mean at the end")
+        if result.mean(1).abs().max() < 1e-3:
+            raise Wrong("the mean is 0: add the reference's mean at the end")
+        raise Wrong("the covariance is right, the mean is not: subtract the pixels' mean first, add the other last")
+
+
+@exercise
+def nearest_patch(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """For each row of mine (M, D) the index of the row of patches (N, D) with the largest normalized correlation."""
+    generator = torch.Generator().manual_seed(12)
+    mine = 0.5 + torch.randn(7, 12, generator=generator)
+    patches = (0.5 + torch.randn(11, 12, generator=generator)) * torch.linspace(0.2, 4, 11)[:, None]
+    result = call(answer, mine, patches)
+    if isinstance(result, tuple):
+        raise Wrong("it returns a pair: .max(dim) gives values and places; the places are wanted (.argmax)")
+    if isinstance(result, Tensor) and tuple(result.shape) == (len(patches),):
+        raise Wrong("it gives a number for each patch of the painting: give one for each of mine")
+    result = expect_tensor(result, (len(mine),))
+    if result.is_floating_point() and not torch.equal(result, result.round()):
+        raise Wrong("it returns correlations: the places of the best ones are wanted (.argmax)")
+    right, named = _most_similar(mine.double(), patches.double())
+    if not torch.equal(result.long(), right):
+        found = (name for name, value in named.items() if torch.equal(result.long(), value))
+        raise Wrong(next(found, "some of the patches that it names are not the most similar ones"))
+
+
+def _luminance(image: Tensor) -> Tensor:
+    return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _swapped(painted: Tensor, photo: Tensor) -> Tensor:
+    painted, photo = painted.double(), photo.double()
+    return photo + _luminance(painted) - _luminance(photo)
+
+
+def _luminance_mistakes(painted: Tensor, photo: Tensor) -> dict[str, Tensor]:
+    """What the known mistakes give, on pictures in float64."""
+    a, b = painted.double(), photo.double()
+    mean_a, mean_b = (x.mean(1, keepdim=True) for x in (a, b))
+    bgr_a, bgr_b = (_luminance(x.flip(1)) for x in (a, b))
+    shifted = b + _luminance(a)
+    return {
+        "it keeps the luminance of the photo and the color of the painted picture: the other way round": _swapped(b, a),
+        "it takes the mean of the channels for the luminance: green counts most, by 0.587": b + mean_a - mean_b,
+        "it weights blue like red: the channels are in the order red, green, blue": b + bgr_a - bgr_b,
+        "it returns the photo": b,
+        "it returns the painted picture": a,
+        "it is gray: add what the photo has beyond its own luminance": _luminance(a).expand_as(b),
+        "it adds the luminance without taking the photo's own away": shifted,
+        "it adds the luminance without taking the photo's own away, and clamps": shifted.clamp(0, 1),
+        "it scales the photo to the luminance, which changes the size of the color: add the difference": b
+        * _luminance(a)
+        / _luminance(b),
+        "it takes the luminance away and never gives the painted one back": b - _luminance(b),
+    }
+
+
+def _colors(generator: torch.Generator, count: int, root: list[list[float]], mean: list[float]) -> Tensor:
+    """Random colors (3, count) with about that mean, and the covariance root root'."""
+    return torch.tensor(root) @ torch.randn(3, count, generator=generator) + torch.tensor(mean)[:, None]
+
+
+def _expect_linear(result: Tensor, pixels: Tensor) -> None:
+    """Wrong unless the colors are a linear map of the pixels, and a constant."""
+    given = torch.cat([pixels, torch.ones_like(pixels[:1])]).T
+    residual = result.T - given @ torch.linalg.lstsq(given, result.T).solution
+    if residual.square().mean() > 1e-4 * result.var():
+        raise Wrong("its colors are no linear map of the pixels' (clamp later, and do not draw from the reference)")
+
+
+def _color_mistake(result: Tensor, x: Tensor, wanted: Tensor) -> str:
+    """Why the covariance is not that of the reference."""
+    cov, own, other = (y.cov(correction=0) for y in (result, x, wanted))
+    if close(cov, own, 0.02):
+        return "the covariance is still that of the pixels: only their mean was changed"
+    if close(cov.diagonal(), other.diagonal(), 0.02):
+        return "each channel has the right deviation, but the channels do not vary together as the reference's do"
+    if close(cov, torch.eye(3, dtype=cov.dtype), 0.02):
+        return "its covariance is the identity: color it with the root of the reference's covariance"
+    root, new_root = (torch.linalg.cholesky(c) for c in (own, other))
+    maps = {
+        "it multiplies by covariances: take their roots": other @ torch.linalg.inv(own),
+        "it does not take out the pixels' own covariance first: multiply by the inverse of its root": new_root,
+        "it takes the pixels' covariance out and puts none in": torch.linalg.inv(root),
+        "it goes the wrong way: the pixels are to look like the reference": root @ torch.linalg.inv(new_root),
+        "its roots are Cholesky factors on the wrong side: L L' is the covariance, so multiply by L": new_root.T
+        @ torch.linalg.inv(root.T),
+        "it takes the root's inverse of the reference, too": torch.linalg.inv(new_root) @ torch.linalg.inv(root),
+    }
+    gives = {name: a @ own @ a.T for name, a in maps.items()}
+    return next((n for n, c in gives.items() if close(cov, c, 0.02)), "the covariance is not that of the reference")
+
+
+def _most_similar(a: Tensor, b: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The right places, and those that the known mistakes give."""
+    norm = b.norm(dim=1, keepdim=True)
+    centered, centered_b = (x - x.mean(1, keepdim=True) for x in (a, b))
+    scores = {
+        "it does not normalize, so a patch with a large norm wins: divide each of `patches` by its norm": a @ b.T,
+        "it takes the least Euclidean distance: take the largest normalized correlation": -torch.cdist(a, b),
+        "it takes the least similar patch: argmax, not argmin": -a @ (b / norm).T,
+        "it divides by the squared norm: then small patches win": a @ (b / norm**2).T,
+        "it takes the absolute value: a patch with opposite signs is not similar": (a @ (b / norm).T).abs(),
+        "it subtracts means: here the correlation is without": centered
+        @ (centered_b / centered_b.norm(dim=1, keepdim=True)).T,
+        "it normalizes each column, not each patch: the norm is over dimension 1": a @ (b / b.norm(dim=0)).T,
+    }
+    return (a @ (b / norm).T).argmax(1), {name: score.argmax(1) for name, score in scores.items()}
