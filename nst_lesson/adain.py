@@ -30,7 +30,7 @@ from .training import BatchLoss, add_training_options, train_as_told
 
 SCALES = ("relu2_1", "relu3_1", "relu4_1")  # where the style enters
 LOSS_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # where style is compared
-WEIGHTS = {"content_weight": 1.0, "style_weight": 3.0, "tv_weight": 3.0}
+WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "identity_weight": 30.0, "tv_weight": 3.0}
 EPSILON = 1e-5  # added to a variance, as in instance normalization
 PROBE = 64  # pixels: a picture to count the encoder's channels with
 
@@ -54,7 +54,8 @@ class AnyStyleNetwork(nn.Module):
 
     `encoder` is the name of a backbone (frozen, or trained along with `fine_tune`); `scales` are its layers at which
     the style enters, in any order; the decoder climbs from the deepest one to the pixels with nearest-neighbor
-    upsampling, `blocks` convolutions a scale, and as many channels as the encoder has there times `width`.
+    upsampling, `blocks` convolutions at each scale and at the pixels, and as many channels as the encoder has one
+    scale further up, times `width`.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class AnyStyleNetwork(nn.Module):
         scales: Sequence[str] = SCALES,
         *,
         blocks: int = 2,
-        width: float = 1.0,
+        width: float = 1.5,
         fine_tune: bool = False,
     ) -> None:
         super().__init__()
@@ -86,7 +87,9 @@ class AnyStyleNetwork(nn.Module):
         for skip, after in zip(skips, climbs, strict=True):
             self.stages.append(_stage(before + skip, after, blocks))
             before = after
-        self.last = nn.Conv2d(before, 3, 3, padding=1, padding_mode="reflect")
+        self.last = nn.Sequential(
+            _stage(before, before, blocks - 1), nn.Conv2d(before, 3, 3, padding=1, padding_mode="reflect")
+        )
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
         """Features of images (B, 3, H, W), RGB in [0, 1], at the scales."""
@@ -156,6 +159,7 @@ def any_style_loss(
     style_layers: Sequence[str] = LOSS_LAYERS,
     content_weight: float = WEIGHTS["content_weight"],
     style_weight: float = WEIGHTS["style_weight"],
+    identity_weight: float = WEIGHTS["identity_weight"],
     tv_weight: float = WEIGHTS["tv_weight"],
     statistics: str = "moments",
 ) -> BatchLoss:
@@ -187,6 +191,9 @@ def any_style_loss(
             terms = {"content": content_weight * content_loss(mine[content_layer], target.float()) / len(pairs)}
             terms["style"] = style_weight * style / len(pairs)
             terms["tv"] = tv_weight * total_variation(painted.float())
+            if identity_weight:
+                both = torch.cat([photographs, paintings])
+                terms["identity"] = identity_weight * (network(both, both).float() - both).square().mean()
         return terms
 
     return batch_loss
@@ -227,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--scales", nargs="+", default=list(SCALES), help="layers at which the style enters")
     parser.add_argument("--blocks", type=int, default=2, help="convolutions of the decoder at each scale; default: 2")
     parser.add_argument("--statistics", default="moments", help="what is compared: moments (default) or gram")
-    for name, default in {"width": 1.0, **WEIGHTS}.items():
+    for name, default in {"width": 1.5, **WEIGHTS}.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default, help=f"default: {default}")
     options = parser.parse_args(argv)
     torch.manual_seed(options.seed)

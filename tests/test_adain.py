@@ -1,5 +1,8 @@
 """Any style in one pass: statistics, what each switch does, the loss by hand, files, and training by the one loop."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -12,6 +15,7 @@ from nst_lesson.adain import (
     any_style_loss,
     fuse,
     load_any_style,
+    main,
     moments,
     save_any_style,
     stylize_any,
@@ -112,10 +116,9 @@ def test_fewer_scales_and_other_depths():
 @pytest.mark.parametrize("statistics", ["moments", "gram"])
 def test_the_loss_is_the_one_by_hand(network, statistics):
     vgg, pairs = nst.load_backbone("pocket"), torch.cat([picture(64, 64, n) for n in range(4)]).view(2, 6, 64, 64)
-    terms = any_style_loss(vgg, style_layers=["relu1_1"], style_weight=2.0, tv_weight=3.0, statistics=statistics)(
-        network, pairs
-    )
-    content = style = smooth = 0.0
+    weights = {"style_weight": 2.0, "identity_weight": 5.0, "tv_weight": 3.0}
+    terms = any_style_loss(vgg, style_layers=["relu1_1"], statistics=statistics, **weights)(network, pairs)
+    content = style = smooth = identity = 0.0
     for pair in pairs:
         photo, painting = pair[None, :3], pair[None, 3:]
         painted = network(photo, painting)
@@ -128,7 +131,8 @@ def test_the_loss_is_the_one_by_hand(network, statistics):
             mine, wanted = torch.cat(moments(f["relu1_1"])), torch.cat(moments(s["relu1_1"]))
         style += 2 * ((mine - wanted).square().sum() / wanted.square().sum()) / 2
         smooth += 3 * sum(painted.diff(dim=d).square().mean() for d in (2, 3)) / 2
-    for name, wanted in {"content": content, "style": style, "tv": smooth}.items():
+        identity += 5 * sum((network(x, x) - x).square().mean() for x in (photo, painting)) / 4
+    for name, wanted in {"content": content, "style": style, "tv": smooth, "identity": identity}.items():
         torch.testing.assert_close(terms[name], wanted, rtol=1e-4, atol=0)
 
 
@@ -165,6 +169,44 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
     resumed, rest = trained(4, "b.safetensors")
     assert rest == losses[2:]
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def command(folder, *more, steps=3):
+    options = ["--out", folder, "--size", 32, "--steps", steps, "--width", 0.2, "--blocks", 1, "--device", "cpu"]
+    return [*map(str, options), "--report-every", "1", "--workers", "0", *more]
+
+
+def test_the_command_trains_goes_on_and_writes_a_network(tmp_path, capsys):
+    assert main(command(tmp_path)) == 0
+    network = load_any_style(tmp_path / "model.safetensors")
+    assert network.settings["width"] == 0.2
+    assert main(command(tmp_path, steps=5)) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_checkpoint_of_other_settings_is_one_line(tmp_path, capsys):
+    assert main(command(tmp_path)) == 0
+    assert main(command(tmp_path, "--style-weight", "1", steps=5)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "style_weight" in line
+
+
+def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
+    assert main(command(tmp_path, "--styles", str(tmp_path / "nowhere"))) == 2
+    assert main(command(tmp_path, "--encoder", "resnet")) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "no images" in first and "resnet" in second and not list(tmp_path.iterdir())
+
+
+def test_two_processes_follow_one_with_twice_the_batch(tmp_path):
+    one = [sys.executable, "-m", "nst_lesson.adain", *command(tmp_path / "one", "--batch-size", "4", steps=4)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    two = [*launcher, "-m", "nst_lesson.adain", *command(tmp_path / "two", "--batch-size", "2", steps=4)]
+    runs = [subprocess.run(words, capture_output=True, text=True) for words in (one, two)]
+    losses = [[float(line.split()[3]) for line in run.stdout.splitlines() if "loss" in line] for run in runs]
+    assert len(losses[0]) == 4, runs[0].stderr[-2000:] + runs[1].stderr[-2000:]
+    # gradients are summed in another order, and Adam's first steps take the sign of the smallest of them
+    assert losses[1] == pytest.approx(losses[0], rel=5e-3)
 
 
 # ---- files
