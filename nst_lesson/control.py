@@ -44,13 +44,13 @@ def keep_luminance(painted: Tensor, photo: Tensor) -> Tensor:
 
 
 def match_colors(image: Tensor, reference: Tensor) -> Tensor:
-    """`image` (1, 3, h, w) with the mean and covariance of the colors of `reference` (1, 3, H, W), clamped to [0, 1].
+    """`image` (B, 3, h, w) with the mean and covariance of the colors of `reference` (B or 1, 3, H, W), in [0, 1].
 
     The linear map is the symmetric one of Gatys et al. 2017 (after *Image Analogies*, Hertzmann et al. 2001).
     """
     (mean, covariance), (new_mean, new_covariance) = (_mean_covariance(x) for x in (image, reference))
     transform = _root(new_covariance) @ torch.linalg.inv(_root(covariance))
-    colors = transform[0] @ (image[0].flatten(1) - mean[0]) + new_mean[0]
+    colors = transform @ (image.flatten(2) - mean) + new_mean
     return colors.view_as(image).clamp(0, 1)
 
 
@@ -218,7 +218,11 @@ def layer_mask(mask: Tensor, features: Tensor, margin: int = MARGIN) -> Tensor:
     in the end its plain shares. (The receptive field is larger still: at relu5_1 of a VGG-19 it has 156 pixels, and
     regions eroded by half of that would be gone. Its outer part has little influence: Luo et al. 2016.)
     """
-    share = F.interpolate(mask, features.shape[2:], mode="area")
+    share, size = mask, features.shape[2:]
+    while share.shape[2] >= 2 * size[0] and share.shape[3] >= 2 * size[1]:
+        share = F.avg_pool2d(share, 2)  # as the network does, which drops the last row of an odd number
+    if share.shape[2:] != size:  # a network that does otherwise
+        share = F.interpolate(mask, size, mode="area")
     for cells in range(margin, -1, -1):
         worst = -F.max_pool2d(-share, 2 * cells + 1, stride=1, padding=cells)
         if (inside := (2 * worst - 1).clamp_min(0)).any():
@@ -267,7 +271,7 @@ def _distance(mine: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
 
 
 def _mean_covariance(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (1, C, 1) and covariance (1, C, C) of the colors of a picture."""
+    """Mean (B, C, 1) and covariance (B, C, C) of the colors of pictures."""
     mean = image.mean((2, 3), keepdim=True)
     return mean.flatten(2), gram_matrix(image - mean)
 

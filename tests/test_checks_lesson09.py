@@ -142,7 +142,7 @@ WRONG = [
     ("swap_luminance", lambda a, b: swapped(a, b, lambda x: bright(x, LUMA.flip(0))), "order red, green, blue"),
     ("swap_luminance", lambda a, b: swapped(a, b, low=-9, high=9), "leaves [0, 1]"),
     ("swap_luminance", lambda a, b: swapped(a, b).sigmoid(), "it is not painted's luminance"),
-    ("swap_luminance", lambda a, b: swapped(a, b, low=0.05), "something else than clamp"),
+    ("swap_luminance", lambda a, b: swapped(a, b, high=0.95), "something else than clamp"),
     ("swap_luminance", lambda a, b: bright(a), "the shape (1, 1, 5, 8)"),
     ("swap_luminance", lambda a, b: bright(a).expand(-1, 3, -1, -1), "it is gray"),
     ("swap_luminance", lambda a, b: b + bright(a), "without taking the photo's own away"),

@@ -159,18 +159,28 @@ def _color_mistake(result: Tensor, x: Tensor, wanted: Tensor) -> str:
         return "each channel has the right deviation, but the channels do not vary together as the reference's do"
     if close(cov, torch.eye(3, dtype=cov.dtype), 0.02):
         return "its covariance is the identity: color it with the root of the reference's covariance"
-    root, new_root = (torch.linalg.cholesky(c) for c in (own, other))
-    maps = {
-        "it multiplies by covariances: take their roots": other @ torch.linalg.inv(own),
+    for root_of in (torch.linalg.cholesky, _symmetric_root):
+        for name, matrix in _color_maps(root_of(own), root_of(other)).items():
+            if close(cov, matrix @ own @ matrix.T, 0.02):
+                return name
+    return "the covariance is not that of the reference"
+
+
+def _color_maps(root: Tensor, new_root: Tensor) -> dict[str, Tensor]:
+    """The maps of the known mistakes, of roots of the pixels' covariance and of the reference's."""
+    return {
+        "it multiplies by covariances: take their roots": new_root @ new_root.T @ torch.linalg.inv(root @ root.T),
         "it does not take out the pixels' own covariance first: multiply by the inverse of its root": new_root,
-        "it takes the pixels' covariance out and puts none in": torch.linalg.inv(root),
         "it goes the wrong way: the pixels are to look like the reference": root @ torch.linalg.inv(new_root),
-        "its roots are Cholesky factors on the wrong side: L L' is the covariance, so multiply by L": new_root.T
+        "its roots stand on the wrong side: L L' is the covariance, so multiply by L": new_root.T
         @ torch.linalg.inv(root.T),
-        "it takes the root's inverse of the reference, too": torch.linalg.inv(new_root) @ torch.linalg.inv(root),
+        "it takes the inverse of the reference's root, too": torch.linalg.inv(new_root) @ torch.linalg.inv(root),
     }
-    gives = {name: a @ own @ a.T for name, a in maps.items()}
-    return next((n for n, c in gives.items() if close(cov, c, 0.02)), "the covariance is not that of the reference")
+
+
+def _symmetric_root(covariance: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors @ values.sqrt().diag() @ vectors.T
 
 
 def _most_similar(a: Tensor, b: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
