@@ -1,0 +1,69 @@
+"""What lesson 09 claims holds in the numbers of its own run: small here, at the defaults in `make soak`."""
+
+import pytest
+
+LESSON = "09_control"
+SMALL = {"size": 128, "steps": 24}
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture(scope="module", params=[SMALL, pytest.param({}, marks=[pytest.mark.soak])], ids=["small", "defaults"])
+def found(request, results_of):
+    return results_of(LESSON, **request.param)
+
+
+def test_what_is_done_by_hand_is_what_the_package_does(found):
+    assert found["luminance"]["differs"] < 1e-6 and found["luminance"]["fits"] > 0.5  # float32 sums of three products
+    assert found["matched"] < 1e-4  # both take square roots of eigenvalues, down to 1e-5
+    by_hand, package = found["masked"]
+    assert package == pytest.approx(by_hand, rel=1e-4)
+    assert found["patches"]["places"] > 50
+    assert found["patches"]["differ"] <= 0.01 * found["patches"]["places"]  # ties within rounding
+
+
+def test_kept_luminance_keeps_the_chroma(found):
+    chroma = found["chroma"]
+    for name in ("luminance kept", "run on luminance"):
+        assert chroma[name] < 0.02 and chroma[name] < 0.15 * chroma["plain"]
+    for name in ("mean and covariance", "histograms"):
+        assert chroma["luminance kept"] < chroma[name] < 0.7 * chroma["plain"]
+
+
+def test_a_margin_keeps_out_what_leaks_in(found):
+    none, one, two = (found["leak"][margin] for margin in "012")
+    assert none[4] == max(none) and none[4] > 10 * none[0]
+    assert all(b < 0.8 * a for a, b in zip(none, one, strict=True))
+    assert all(c <= b + 1e-9 for b, c in zip(one, two, strict=True))
+
+
+def test_nothing_changes_beyond_the_receptive_field(found):
+    by_distance = [found["outside"][key] for key in sorted(found["outside"], key=int)]
+    assert by_distance[0] > 0.05 and by_distance[-1] == 0.0
+    assert by_distance == sorted(by_distance, reverse=True)
+
+
+def test_blends_move_from_the_one_to_the_other(found):
+    to_one, to_two = zip(*(found["blends"][key] for key in sorted(found["blends"], key=float)), strict=True)
+    assert to_one[0] > 5 * to_one[-1] and to_two[-1] > 5 * to_two[0]
+    assert list(to_one) == sorted(to_one, reverse=True) and list(to_two) == sorted(to_two)
+
+
+def test_patches_leave_eyes_and_mouth_better_than_gram_matrices(found):
+    faces = found["faces"]
+    assert faces["fused"] < 0.9 * faces["global: Gram matrices"]
+
+
+def test_equal_time_is_equal(found):
+    runs = found["statistics"]
+    clock = runs["gram"]["seconds"]
+    for name, run in runs.items():
+        assert run["steps"] >= 1 and run["seconds"] >= 0.99 * clock, name
+    assert runs["gram"]["gram"] < 0.5  # nearer to the painting than far
+
+
+def test_the_stored_run_kept_its_limits(found):
+    runs = found["stored"]
+    assert runs["coarse to fine"]["sizes"][0] == 256 and runs["coarse to fine"]["width"] >= 1536
+    assert all(run["peak_memory_mb"] < 4000 for run in runs.values())
+    assert runs["direct"]["seconds"] >= runs["coarse to fine"]["seconds"]
