@@ -78,8 +78,8 @@ function render({ model, el }) {
     mask.forEach((value, n) => { pixels.data[4 * n + 3] = value ? 255 : 0; });
     pen.putImageData(pixels, 0, 0);
     const share = mask.reduce((sum, value) => sum + value, 0) / mask.length;
-    const count = byRegions ? `${model.get("chosen").length} of ${labels.length} regions, ` : "";
-    info.textContent = `${count}${Math.round(100 * share)} % of the picture`;
+    const what = byRegions ? `${model.get("chosen").length} of ${labels.length} regions, ` : "";
+    info.textContent = `${what}${Math.round(100 * share)} %`;
   }
 
   function send(name, value) {
