@@ -10,6 +10,7 @@ from .lesson06 import draw_of, fast_loss, instance_norm, resize_convolution
 from .lesson07 import break_even, flicker, median_seconds
 from .lesson08 import adain, blend_manners, stop_early, whiten_color
 from .lesson09 import masked_gram, match_mean_and_covariance, nearest_patch, swap_luminance
+from .lesson10 import distillation_loss, multiply_adds, rank_correlation, square_map
 
 __all__ = [
     "adain",
@@ -19,6 +20,7 @@ __all__ = [
     "break_even",
     "content_loss_gradient",
     "covariance",
+    "distillation_loss",
     "draw_of",
     "experiment",
     "fast_loss",
@@ -32,15 +34,18 @@ __all__ = [
     "mean_color",
     "mean_std_distance",
     "median_seconds",
+    "multiply_adds",
     "name_the_mistake",
     "nearest_patch",
     "paint",
     "pareto_front",
     "pixels_seen",
     "psnr",
+    "rank_correlation",
     "reconstruct",
     "resize_convolution",
     "same_to_max_pooling",
+    "square_map",
     "stop_early",
     "style_gradient",
     "swap_luminance",

@@ -1,0 +1,282 @@
+"""Checks for the exercises of 10_pocket_vgg."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+
+NARROW, WIDE = 4, 11  # channels of the student and of the teacher in these checks
+
+
+@exercise
+def multiply_adds(answer: Callable[[Sequence[int], Sequence[int], int, int], int]) -> None:
+    """answer(convs, widths, height, width): the multiply-adds of a VGG of 3x3 convolutions on an RGB picture."""
+    cases = [((2, 1, 3), (4, 10, 6), 45, 70), ((1,), (5,), 8, 9), ((2, 2, 4, 4, 1), (16, 32, 64, 128, 128), 96, 65)]
+    replies = [call(answer, *case) for case in cases]
+    wanted = [_arithmetic(*case) for case in cases]
+    numbers = [_one_number(reply) for reply in replies]
+    if numbers != wanted:
+        mistakes = [_arithmetic_mistakes(*case) for case in cases]
+        named = (name for name in mistakes[0] if all(map(math.isclose, numbers, (m[name] for m in mistakes))))
+        case, number, right = next(x for x in zip(cases, numbers, wanted, strict=True) if x[1] != x[2])
+        raise Wrong(next(named, f"for {case} it says {number:,.10g} where {right:,} is right"))
+    if any(isinstance(reply, float) for reply in replies):
+        raise Wrong(f"it returns the float {replies[0]!r}: multiply-adds are counted, so keep to int (// halves)")
+
+
+@exercise
+def distillation_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    """Relative errors of head @ features against the target, and of their Gram matrices; sums run over the batch."""
+    generator = torch.Generator().manual_seed(4)
+    features = torch.randn(3, NARROW, 6, 9, generator=generator).requires_grad_()
+    target = torch.randn(3, WIDE, 6, 9, generator=generator) * torch.tensor([0.3, 1.0, 2.0]).view(3, 1, 1, 1)
+    head = torch.randn(WIDE, NARROW, generator=generator).requires_grad_()
+    result = expect_tensor(call(answer, features, target, head), ())
+    feature, gram = _errors(*(x.detach().double() for x in (features, target, head)))
+    if not close(result.detach(), feature + gram):
+        named = _distillation_mistakes(*(x.detach().double() for x in (features, target, head)))
+        otherwise = f"it gives {result.item():.5g} where {(feature + gram).item():.5g} is right"
+        raise Wrong(next((name for name, value in named.items() if close(result.detach(), value)), otherwise))
+    expect_gradient(result, features)
+    result = answer(features, target, head)
+    (gradient,) = torch.autograd.grad(result, head, allow_unused=True)
+    if gradient is None or not gradient.any():
+        raise Wrong("no gradient reaches the head, which is to learn as well")
+
+
+@exercise
+def square_map(answer: Callable[[Tensor], Tensor]) -> None:
+    """A square M (c, c) for a head W (C, c), with M'M = W'W: then |M f| = |W f| and |M D M'| = |W D W'|."""
+    head = torch.randn(WIDE, NARROW, generator=torch.Generator().manual_seed(5))
+    result = call(answer, head)
+    if isinstance(result, Tensor) and result.shape == (WIDE, WIDE):
+        raise Wrong(f"it is as wide as the teacher, {WIDE} x {WIDE}: W W' instead of W'W")
+    result = expect_tensor(result, (NARROW, NARROW)).detach()
+    wanted = head.double().T @ head.double()
+    if not close(result.double().T @ result.double(), wanted, 1e-3):
+        raise Wrong(_map_mistake(result.double(), wanted))
+    for seed in range(12):  # rounding puts the zero among the eigenvalues on either side of zero: one sign by chance
+        generator = torch.Generator().manual_seed(seed)
+        head = torch.randn(WIDE, 2, generator=generator) @ torch.randn(2, NARROW, generator=generator)
+        result = expect_tensor(call(answer, head), (NARROW, NARROW)).detach().double()
+        if not result.isfinite().all():
+            raise Wrong(
+                "it gives NaN where the columns of the head depend on each other: an eigenvalue of zero comes out a "
+                "little below zero, so clamp before the root"
+            )
+        if not close(result.T @ result, head.double().T @ head.double(), 1e-3):
+            raise Wrong("it fails where the columns of the head depend on each other (W'W then has no inverse)")
+
+
+@exercise
+def rank_correlation(answer: Callable[[Tensor, Tensor], float]) -> None:
+    """Spearman's rank correlation of x and y (n,), which have no equal values: Pearson's correlation of their ranks."""
+    generator = torch.Generator().manual_seed(6)
+    x = 10 ** (4 * torch.rand(9, generator=generator) - 2)  # distances: from a hundredth to a hundred
+    cases = [(x, torch.rand(9, generator=generator)), (x, (x.log() + torch.randn(9, generator=generator)).exp())]
+    cases += [(x[:5], x[:5] ** 3), (x, -x), (x[2:8], cases[1][1][2:8].flip(0))]
+    results = [torch.tensor(_one_number(call(answer, *case)), dtype=torch.float64) for case in cases]
+    wanted = [_spearman(*case) for case in cases]
+    right = [bool((result - value).abs() < 1e-4) for result, value in zip(results, wanted, strict=True)]
+    if not all(right):
+        mistakes = [_rank_mistakes(a.double(), b.double()) for a, b in cases]
+        for name in mistakes[0]:
+            if all((r - m[name]).abs() < 1e-4 for r, m in zip(results, mistakes, strict=True)):
+                raise Wrong(name.strip())
+        index = right.index(False)
+        raise Wrong(f"for {len(cases[index][0])} pairs it gives {results[index]:.4f}, not {wanted[index]:.4f}")
+
+
+def _one_number(reply: object) -> float:
+    """A reply that is one number, as an int where it is whole."""
+    try:
+        number = float(reply)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"it returns a {type(reply).__name__} that is not one number") from None
+    return int(number) if number.is_integer() else number
+
+
+# --------------------------------------------------------------------------------------------------------- arithmetic
+
+
+def _layers(convs: Sequence[int], widths: Sequence[int], height: int, width: int) -> list[tuple[int, int, int, int]]:
+    """(channels in, channels out, height, width of the output) of each convolution."""
+    found, channels = [], 3
+    for count, out in zip(convs, widths, strict=True):
+        for _ in range(count):
+            found.append((channels, out, height, width))
+            channels = out
+        height, width = height // 2, width // 2
+    return found
+
+
+def _arithmetic(convs: Sequence[int], widths: Sequence[int], height: int, width: int) -> int:
+    """The multiply-adds of all convolutions."""
+    return sum(9 * i * o * h * w for i, o, h, w in _layers(convs, widths, height, width))
+
+
+def _arithmetic_mistakes(convs: Sequence[int], widths: Sequence[int], height: int, width: int) -> dict[str, float]:
+    """What the known mistakes give."""
+    layers, right = _layers(convs, widths, height, width), _arithmetic(convs, widths, height, width)
+    blocks = [block for block, count in enumerate(convs) for _ in range(count)]
+    one_way = [height * (width // 2**b) for b in blocks], [(height // 2**b) * width for b in blocks]
+    up = [-(-height // 2**b) * -(-width // 2**b) for b in blocks]
+    early = [(height // 2 ** (b + 1)) * (width // 2 ** (b + 1)) for b in blocks]
+    late = [h * w for _, _, h, w in layers[:1] + layers[:-1]]
+
+    def total(positions: Sequence[int]) -> int:
+        return sum(9 * i * o * p for (i, o, _, _), p in zip(layers, positions, strict=True))
+
+    return {
+        "it forgets the window: 3x3 is nine multiply-adds for every pair of channels": right / 9,
+        "it takes 3 for the window: it is 3x3, nine": right / 3,
+        "it counts multiplications and additions apart: one multiply-add is both": 2 * right,
+        "it counts weights only: each is used once at every position of the output": total([1] * len(layers)),
+        "it never halves: after every block pooling leaves half the height and half the width": total(
+            [height * width] * len(layers)
+        ),
+        "pooling halves one side only: it halves height and width": total(one_way[0]),
+        "pooling halves one side only: it halves width and height": total(one_way[1]),
+        "it rounds up when it halves: a pooling leaves out the odd row": total(up),
+        "it pools before a block: the first block sees the whole picture": total(early),
+        "it pools one convolution too late: the first convolution of a block sees the pooled maps": total(late),
+        "the first convolution of a block has the channels of the block before it (3 in the first) as input": sum(
+            9 * o * o * h * w for _, o, h, w in layers
+        ),
+        "every convolution but the first has more than 3 channels as input": sum(
+            9 * 3 * o * h * w for _, o, h, w in layers
+        ),
+        "it counts biases: they add, and multiply nothing": sum((9 * i + 1) * o * h * w for i, o, h, w in layers),
+        "it counts one convolution a block": sum(
+            9 * i * o * h * w for n, (i, o, h, w) in enumerate(layers) if n == 0 or blocks[n] != blocks[n - 1]
+        ),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- distillation
+
+
+def _wide(features: Tensor, head: Tensor) -> Tensor:
+    return torch.einsum("dc,bchw->bdhw", head, features)
+
+
+def _gram(features: Tensor) -> Tensor:
+    return torch.einsum("bchw,bdhw->bcd", features, features) / features[0, 0].numel()
+
+
+def _relative(now: Tensor, target: Tensor) -> Tensor:
+    return (now - target).square().sum() / target.square().sum()
+
+
+def _errors(features: Tensor, target: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
+    """The relative errors of the features and of the Gram matrices."""
+    wide = _wide(features, head)
+    return _relative(wide, target), _relative(_gram(wide), _gram(target))
+
+
+def _distillation_mistakes(features: Tensor, target: Tensor, head: Tensor) -> dict[str, Tensor]:
+    """What the known mistakes give, in float64."""
+    wide, (feature, gram) = _wide(features, head), _errors(features, target, head)
+    mine, wanted, samples = _gram(wide), _gram(target), range(len(target))
+    own = [_relative(wide[i], target[i]) + _relative(mine[i], wanted[i]) for i in samples]
+    batch, batch_wanted = (_gram(x.transpose(0, 1).flatten(2)[None]) for x in (wide, target))
+    narrow = target[:, : features.shape[1]]
+    return {
+        "it lacks the Gram term": feature,
+        "it lacks the feature term": gram,
+        "it does not divide by the target's energy": (wide - target).square().sum() + (mine - wanted).square().sum(),
+        "it takes the mean of the squares: divide by the target's energy instead": (wide - target).square().mean()
+        + (mine - wanted).square().mean(),
+        "it divides by the student's energy: divide by the target's": _relative(target, wide)
+        + _relative(wanted, mine),
+        "it divides picture by picture and adds up: let the sums run over the batch, then divide once": sum(own),
+        "it divides picture by picture and takes the mean: let the sums run over the batch, then divide once": sum(own)
+        / len(own),
+        "it makes one Gram matrix of the whole batch: each picture has its own": feature
+        + _relative(batch, batch_wanted),
+        "it takes the mean of both terms: add them": (feature + gram) / 2,
+        "it takes the root of each term": feature.sqrt() + gram.sqrt(),
+        "it does not use the head: bring the features to the teacher's width first": _relative(features, narrow)
+        + _relative(_gram(features), _gram(narrow)),
+        "it takes the Gram matrix of the difference: take the difference of the Gram matrices": feature
+        + _gram(wide - target).square().sum() / wanted.square().sum(),
+        "it takes absolute differences: square them": (wide - target).abs().sum() / target.abs().sum()
+        + (mine - wanted).abs().sum() / wanted.abs().sum(),
+        "its head ends in a ReLU: leave that out, a distance may need negative values": _relative(wide.relu(), target)
+        + _relative(_gram(wide.relu()), wanted),
+    }
+
+
+def _map_mistake(result: Tensor, wanted: Tensor) -> str:
+    """What is wrong with a square map M whose M'M is not `wanted` = W'W."""
+    entries = wanted.sqrt()  # NaN where an entry is negative
+    values = torch.linalg.eigvalsh(wanted)
+    if close(result.nan_to_num(), entries.nan_to_num()) or close(result, wanted.abs().sqrt()):
+        return "it takes the root of every entry: the root of a matrix takes the roots of its eigenvalues, V root(L) V'"
+    if not result.isfinite().all():
+        return "it holds NaN or infinity"
+    if close(result, wanted, 1e-3):
+        return "it returns W'W itself: take its root"
+    if close(result @ result.T, wanted, 1e-3):
+        return "it is the transpose of a right one: M M' is W'W here, but |M f| needs M'M to be W'W"
+    if close(result.T @ result, torch.linalg.inv(wanted), 1e-3):
+        return "it is the inverse of a right one"
+    if close(result.diagonal().sort().values, values.sqrt(), 1e-3) and close(result, torch.diag(result.diagonal())):
+        return "it has the roots of the eigenvalues and not the eigenvectors: V root(L) V'"
+    if close(result.T @ result, wanted @ wanted @ wanted @ wanted, 1e-3):
+        return "it squares W'W: take its root"
+    error = _relative(result.T @ result, wanted).sqrt()
+    return f"M'M is not W'W: they differ by {error:.1%}"
+
+
+# -------------------------------------------------------------------------------------------------------------- ranks
+
+
+def _ranks(x: Tensor) -> Tensor:
+    return (x[:, None] > x).sum(1).double()
+
+
+def _pearson(x: Tensor, y: Tensor) -> Tensor:
+    a, b = x.double() - x.double().mean(), y.double() - y.double().mean()
+    return (a * b).sum() / (a.norm() * b.norm())
+
+
+def _spearman(x: Tensor, y: Tensor) -> Tensor:
+    return _pearson(_ranks(x), _ranks(y))
+
+
+def _rank_mistakes(x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """What the known mistakes give."""
+    a, b, n = _ranks(x), _ranks(y), len(x)
+    right, once = _pearson(a, b), _pearson(x.argsort().double(), y.argsort().double())
+    squares = (a - b).square().sum()
+    order = "argsort once gives the order, not the ranks: argsort the result once more"
+    return {
+        order: once,
+        f"{order} ": 1 - 6 * (x.argsort() - y.argsort()).square().sum() / (n * (n**2 - 1)),
+        "it correlates the values, not their ranks": _pearson(x, y),
+        "it ranks only one of the two": _pearson(a, y),
+        "it ranks only one of the two ": _pearson(x, b),
+        "it sorts both, which takes the pairs apart: rank each where it stands": _pearson(x.sort()[0], y.sort()[0]),
+        "it sorts both, which takes the pairs apart: rank each where it stands ": torch.ones(()).double(),
+        "it does not subtract the mean of the ranks": (a * b).sum() / (a.norm() * b.norm()),
+        "it does not subtract the mean of the ranks ": ((a + 1) * (b + 1)).sum() / ((a + 1).norm() * (b + 1).norm()),
+        "it squares the correlation, which loses its sign": right.square(),
+        "it loses the sign": right.abs(),
+        "it mixes n and n - 1: divide covariance and deviations by the same": right * n / (n - 1),
+        "it mixes n - 1 and n: divide covariance and deviations by the same": right * (n - 1) / n,
+        "in the short formula the divisor is n (n^2 - 1), not n^3": 1 - 6 * squares / n**3,
+        "in the short formula the factor 6 is missing": 1 - squares / (n * (n**2 - 1)),
+        "in the short formula `1 -` is missing": 6 * squares / (n * (n**2 - 1)),
+        "it compares the order of pairs (Kendall): correlate the ranks": _kendall(x, y),
+    }
+
+
+def _kendall(x: Tensor, y: Tensor) -> Tensor:
+    signs = (x[:, None] - x).sign() * (y[:, None] - y).sign()
+    return signs.sum() / (len(x) * (len(x) - 1))
