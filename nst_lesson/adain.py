@@ -1,7 +1,9 @@
 """Any style in one pass: an encoder, adaptive instance normalization at several scales, a decoder.
 
 Huang & Belongie 2017 normalize at one layer. Here the style enters at several, each through a skip connection that is
-normalized as well, so that fine marks need not squeeze through the deepest layer.
+normalized as well, so that fine marks need not squeeze through the deepest layer. And what AdaIN does to features is
+done to the colors first: the photograph gets the mean and covariance of the painting's (Gatys et al. 2017 do it the
+other way round, to keep the photograph's), so that the decoder need not learn every palette there is.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .backbones import load_backbone
+from .control import match_colors
 from .errors import LessonError, ParameterError
 from .images import style_names
 from .losses import Backbone, content_loss, gram_matrix, style_loss, total_variation
@@ -29,8 +32,10 @@ from .photographs import Pairs, Photographs
 from .training import BatchLoss, add_training_options, train_as_told
 
 SCALES = ("relu2_1", "relu3_1", "relu4_1")  # where the style enters
+COLORS = "colors"  # of the pixels, which are treated as one more scale, and matched before anything is encoded
 LOSS_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # where style is compared
 WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "identity_weight": 30.0, "tv_weight": 3.0}
+PAINTING_SHARES = (0.25, 0.75)  # of a painting's shorter side, that a crop to train on has: brush marks stay large
 EPSILON = 1e-5  # added to a variance, as in instance normalization
 PROBE = 64  # pixels: a picture to count the encoder's channels with
 
@@ -85,30 +90,33 @@ class AnyStyleNetwork(nn.Module):
         self.stages = nn.ModuleList()
         before = 0
         for skip, after in zip(skips, climbs, strict=True):
-            self.stages.append(_stage(before + skip, after, blocks))
+            self.stages.append(_stage(before + skip + 3, after, blocks))
             before = after
         self.last = nn.Sequential(
             _stage(before, before, blocks - 1), nn.Conv2d(before, 3, 3, padding=1, padding_mode="reflect")
         )
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
-        """Features of images (B, 3, H, W), RGB in [0, 1], at the scales."""
+        """Features of images (B, 3, H, W), RGB in [0, 1], at the scales, and the images themselves as COLORS."""
         if self.settings["fine_tune"]:
-            return self.encoder(image, self.scales)
+            return self.encoder(image, self.scales) | {COLORS: image}
         with torch.no_grad():
-            return self._frozen[0].to(image.device)(image, self.scales)
+            return self._frozen[0].to(image.device)(image, self.scales) | {COLORS: image}
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         """Paint photographs (B, 3, H, W) like paintings (B or 1, 3, h, w), RGB in [0, 1]: (B, 3, H, W), in [0, 1]."""
+        with torch.no_grad(), torch.autocast(content.device.type, enabled=False):  # eigenvalues want 32 bits
+            content = match_colors(content, style)
         manner = {name: moments(features) for name, features in self.encode(style).items()}
         return self.decode(fuse(self.encode(content), manner), content.shape[2:])
 
     def decode(self, features: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
-        """A picture of `size` (height, width) from features at the scales."""
+        """A picture of `size` (height, width) from features at the scales and from COLORS, reduced to each scale."""
         x = None
         sides = [features[name].shape[2:] for name in self.scales[1:]] + [size]
         for name, stage, side in zip(self.scales, self.stages, sides, strict=True):
-            x = features[name] if x is None else torch.cat([x, features[name]], dim=1)
+            colors = F.interpolate(features[COLORS], features[name].shape[2:], mode="area")
+            x = torch.cat([features[name], colors] if x is None else [x, features[name], colors], dim=1)
             x = F.interpolate(stage(x), tuple(side), mode="nearest")
         return torch.sigmoid(self.last(x))
 
@@ -136,8 +144,9 @@ def stylize_any(
 ) -> Tensor:
     """Paint a photograph (1, 3, H, W) like one painting (1, 3, h, w) or like a blend of several: (1, 3, H, W).
 
-    `weights`, one for each painting, are divided by their sum; None takes equal ones. Raises ParameterError where
-    their number is another, one is negative, or all are zero.
+    A mapping as `strength` names scales (see `fuse`); that of COLORS also says how far the photograph takes the
+    paintings' colors before it is encoded. `weights`, one for each painting, are divided by their sum; None takes equal
+    ones. Raises ParameterError where their number is another, one is negative, or all are zero.
     """
     paintings = [styles] if isinstance(styles, Tensor) else list(styles)
     weights = [1.0] * len(paintings) if weights is None else list(weights)
@@ -145,9 +154,11 @@ def stylize_any(
         raise ParameterError(f"weights are {weights} for {len(paintings)} paintings: one each, 0 or more, not all 0")
     manners = [{name: moments(f) for name, f in network.encode(painting).items()} for painting in paintings]
     shares = [weight / sum(weights) for weight in weights]
+    matched = sum(share * match_colors(content, painting) for share, painting in zip(shares, paintings, strict=True))
+    content = content.lerp(matched, float(strength.get(COLORS, 0.0) if isinstance(strength, Mapping) else strength))
     blend = {
         name: tuple(sum(share * m[name][part] for share, m in zip(shares, manners, strict=True)) for part in (0, 1))
-        for name in network.scales
+        for name in (*network.scales, COLORS)
     }  # adain is linear in the moments: this is the blend of the fused features as well
     return network.decode(fuse(network.encode(content), blend, strength), content.shape[2:])
 
@@ -166,9 +177,10 @@ def any_style_loss(
     """The loss that trains an AnyStyleNetwork on pairs (B, 6, S, S): a photograph and a painting, one over the other.
 
     Content is the distance to what `adain` gives at `content_layer` (Huang & Belongie 2017, eq. 12). Style is compared
-    in "moments" (eq. 13) or in "gram" matrices, as a mean over its layers. All are relative to their target's energy,
-    for each pair: a departure from the paper, so that the weights fit every backbone. Raises ParameterError for other
-    `statistics`.
+    in "moments" (eq. 13) or in "gram" matrices, as a mean over its layers. Identity is the squared error of a picture
+    painted like itself (Park & Lee 2019): from it the decoder learns colors early. The first two are relative to their
+    target's energy, for each pair: a departure from the paper, so that the weights fit every backbone. Raises
+    ParameterError for other `statistics`.
     """
     if statistics not in ("moments", "gram"):
         raise ParameterError(f"statistics is {statistics!r}; choose one of moments, gram")
@@ -192,8 +204,9 @@ def any_style_loss(
             terms["style"] = style_weight * style / len(pairs)
             terms["tv"] = tv_weight * total_variation(painted.float())
             if identity_weight:
-                both = torch.cat([photographs, paintings])
-                terms["identity"] = identity_weight * (network(both, both).float() - both).square().mean()
+                half = len(pairs) // 2  # the others' paintings instead of their photographs: as many pictures again
+                own = torch.cat([photographs[:half], paintings[half:]])
+                terms["identity"] = identity_weight * (network(own, own).float() - own).square().mean()
         return terms
 
     return batch_loss
@@ -251,7 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         loss = any_style_loss(backbone, statistics=options.statistics, **weights)
         draw = {"size": options.size, "seed": options.seed}
         recolor = not options.keep_colors
-        paintings = Photographs(options.styles, bundled=style_names(), recolor=recolor, **draw)
+        marks = {"bundled": style_names(), "recolor": recolor, "shares": PAINTING_SHARES}
+        paintings = Photographs(options.styles, **marks, **draw)
         return loss, Pairs(Photographs(options.images, **draw), paintings)
 
     return train_as_told(options, network, begin, save_any_style)

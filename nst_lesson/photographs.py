@@ -19,7 +19,7 @@ from .images import load_image, photo_names
 from .paths import cache_dir
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-LEAST_CROP = 0.5  # of a photograph's shorter side: what a crop has at least
+SHARES = (0.5, 1.0)  # of a photograph's shorter side: what a crop has at least and at most
 COLLECTIONS = {  # name -> address, sha256, bytes, what it is
     "coco-val2017": (
         "http://images.cocodataset.org/zips/val2017.zip",  # the host has no https; the hash proves what arrives
@@ -60,11 +60,12 @@ def fetch_photographs(name: str) -> Path:
 class Photographs(Dataset):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
-    Without a folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. With
-    `recolor` the color channels change places at random. A sample is asked for as (epoch, index), and what is drawn
-    for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same. A file
-    that cannot be read is replaced by the next one that can; its name comes with the sample. Raises ParameterError
-    where a folder has no image files.
+    A crop has at least and at most `shares` of the image's shorter side; small ones keep brush marks large. Without a
+    folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. With `recolor` the
+    color channels change places at random. A sample is asked for as (epoch, index), and what is drawn for it depends
+    on that and on `seed` alone, so that workers, processes and a resumed run draw the same. A file that cannot be read
+    is replaced by the next one that can; its name comes with the sample. Raises ParameterError where a folder has no
+    image files.
     """
 
     def __init__(
@@ -76,8 +77,9 @@ class Photographs(Dataset):
         crops: int = 200,
         bundled: Sequence[str] | None = None,
         recolor: bool = False,
+        shares: tuple[float, float] = SHARES,
     ) -> None:
-        self.size, self.seed, self.recolor = size, seed, recolor
+        self.size, self.seed, self.recolor, self.shares = size, seed, recolor, shares
         self.files: list[str] = []
         if folder:
             self.files = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -106,9 +108,9 @@ class Photographs(Dataset):
         raise LessonError(f"none of the {self.length} image files can be read; the first is {self.files[0]}")
 
     def _crop(self, image: Tensor, random: np.random.Generator) -> Tensor:
-        """A random square of an image (1, 3, H, W), at least LEAST_CROP of its shorter side, resized and mirrored."""
+        """A random square of an image (1, 3, H, W), resized, mirrored or not, and recolored if that is wanted."""
         height, width = image.shape[2:]
-        side = max(1, round(min(height, width) * random.uniform(LEAST_CROP, 1)))
+        side = max(1, round(min(height, width) * random.uniform(*self.shares)))
         top, left = random.integers(height - side + 1), random.integers(width - side + 1)
         square = image[:, :, top : top + side, left : left + side]
         square = F.interpolate(square, (self.size, self.size), mode="bilinear", antialias=True)[0].clamp(0, 1)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 import nst_lesson as nst
 from nst_lesson.adain import (
+    COLORS,
     SCALES,
     AnyStyleNetwork,
     adain,
@@ -67,7 +68,7 @@ def test_strength_zero_leaves_the_content_and_one_is_adain(network):
     content = network.encode(picture(64, 64))
     manner = {name: moments(f) for name, f in network.encode(picture(64, 64, 1)).items()}
     unchanged, changed = fuse(content, manner, 0.0), fuse(content, manner, 1.0)
-    for name in SCALES:
+    for name in (COLORS, *SCALES):
         assert torch.equal(unchanged[name], content[name])
         torch.testing.assert_close(changed[name], adain(content[name], manner[name]))
 
@@ -75,10 +76,24 @@ def test_strength_zero_leaves_the_content_and_one_is_adain(network):
 def test_each_scale_can_be_switched(network):
     content, style = picture(64, 64), picture(64, 64, 1)
     everything = stylize_any(network, content, style)
-    for name in SCALES:
-        without = stylize_any(network, content, style, strength={k: 1.0 for k in SCALES if k != name})
+    parts = (COLORS, *SCALES)
+    for name in parts:
+        without = stylize_any(network, content, style, strength={k: 1.0 for k in parts if k != name})
         assert not torch.equal(without, everything)
-    torch.testing.assert_close(stylize_any(network, content, style, strength=dict.fromkeys(SCALES, 1.0)), everything)
+    torch.testing.assert_close(stylize_any(network, content, style, strength=dict.fromkeys(parts, 1.0)), everything)
+
+
+def test_the_network_sees_the_colors_matched_first(network):
+    content, style = picture(64, 64), picture(64, 64, 1) ** 2
+    by_hand = network.decode(
+        fuse(
+            network.encode(nst.match_colors(content, style)),
+            {name: moments(f) for name, f in network.encode(style).items()},
+        ),
+        (64, 64),
+    )
+    torch.testing.assert_close(stylize_any(network, content, style), by_hand)
+    torch.testing.assert_close(network(content, style), by_hand)
 
 
 def test_a_blend_of_one_painting_is_that_painting(network):
@@ -119,7 +134,7 @@ def test_the_loss_is_the_one_by_hand(network, statistics):
     weights = {"style_weight": 2.0, "identity_weight": 5.0, "tv_weight": 3.0}
     terms = any_style_loss(vgg, style_layers=["relu1_1"], statistics=statistics, **weights)(network, pairs)
     content = style = smooth = identity = 0.0
-    for pair in pairs:
+    for number, pair in enumerate(pairs):
         photo, painting = pair[None, :3], pair[None, 3:]
         painted = network(photo, painting)
         f, s, p = (vgg(x, ("relu1_1", "relu4_1")) for x in (painted, painting, photo))
@@ -131,7 +146,8 @@ def test_the_loss_is_the_one_by_hand(network, statistics):
             mine, wanted = torch.cat(moments(f["relu1_1"])), torch.cat(moments(s["relu1_1"]))
         style += 2 * ((mine - wanted).square().sum() / wanted.square().sum()) / 2
         smooth += 3 * sum(painted.diff(dim=d).square().mean() for d in (2, 3)) / 2
-        identity += 5 * sum((network(x, x) - x).square().mean() for x in (photo, painting)) / 4
+        own = painting if number else photo
+        identity += 5 * (network(own, own) - own).square().mean() / 2
     for name, wanted in {"content": content, "style": style, "tv": smooth, "identity": identity}.items():
         torch.testing.assert_close(terms[name], wanted, rtol=1e-4, atol=0)
 
