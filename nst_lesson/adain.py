@@ -34,7 +34,7 @@ from .training import BatchLoss, add_training_options, train_as_told
 SCALES = ("relu2_1", "relu3_1", "relu4_1")  # where the style enters
 COLORS = "colors"  # of the pixels, which are treated as one more scale, and matched before anything is encoded
 LOSS_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # where style is compared
-WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "identity_weight": 30.0, "tv_weight": 3.0}
+WEIGHTS = {"content_weight": 1.0, "style_weight": 100.0, "identity_weight": 30.0, "tv_weight": 3.0}
 PAINTING_SHARES = (0.25, 0.75)  # of a painting's shorter side, that a crop to train on has: brush marks stay large
 EPSILON = 1e-5  # added to a variance, as in instance normalization
 PROBE = 64  # pixels: a picture to count the encoder's channels with
@@ -241,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m nst_lesson.adain", allow_abbrev=False, description=__doc__)
     add_training_options(parser)
     parser.add_argument("--styles", default="", metavar="DIR", help="paintings; default: crops of the bundled ones")
-    parser.add_argument("--keep-colors", action="store_true", help="never swap the color channels of paintings")
+    parser.add_argument("--recolor", action="store_true", help="swap the color channels of paintings at random")
     parser.add_argument("--encoder", default="pocket", help="the network that is decoded; default: pocket")
     parser.add_argument("--fine-tune", action="store_true", help="train the encoder as well")
     parser.add_argument("--scales", nargs="+", default=list(SCALES), help="layers at which the style enters")
@@ -263,8 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights = {name: getattr(options, name) for name in WEIGHTS}
         loss = any_style_loss(backbone, statistics=options.statistics, **weights)
         draw = {"size": options.size, "seed": options.seed}
-        recolor = not options.keep_colors
-        marks = {"bundled": style_names(), "recolor": recolor, "shares": PAINTING_SHARES}
+        marks = {"bundled": style_names(), "recolor": options.recolor, "shares": PAINTING_SHARES}
         paintings = Photographs(options.styles, **marks, **draw)
         return loss, Pairs(Photographs(options.images, **draw), paintings)
 
