@@ -91,4 +91,4 @@ def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 80
     buffer = io.BytesIO()
     options = {"pil_kwargs": {"quality": 75}} if format == "jpeg" else {}
     figure.savefig(buffer, format=format, dpi=dpi, **options)
-    return Image(data=buffer.getvalue(), format=format, alt=alt)
+    return Image(data=buffer.getvalue(), format=format, metadata={"alt": alt})  # IPython 7 has no argument alt

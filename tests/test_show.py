@@ -41,7 +41,7 @@ def steps(count: int, start: float = 10.0) -> list[Step]:
 def test_pictures_come_as_one_jpeg_with_alternative_text():
     image = show_images({"content": gray(), "style": gray()})
     assert image.data[:3] == b"\xff\xd8\xff" and image.format == "jpeg"
-    assert image.alt == "pictures: content, style"
+    assert image.metadata["alt"] == "pictures: content, style"
     assert opened(image).width == WIDTH
 
 
@@ -111,7 +111,7 @@ def test_no_pictures_is_an_error_that_says_so():
 def test_losses_come_as_png_with_alternative_text():
     image = plot_losses({"lbfgs": steps(20), "adam": steps(30, 5.0)})
     assert image.data[:8] == b"\x89PNG\r\n\x1a\n" and image.format == "png"
-    assert image.alt == "loss against steps: lbfgs, adam"
+    assert image.metadata["alt"] == "loss against steps: lbfgs, adam"
     assert opened(image).size == (6.5 * DPI, 3.2 * DPI)
 
 
@@ -130,7 +130,7 @@ def test_a_figure_becomes_a_small_still_image(format, magic):
     figure = Figure(figsize=(2, 1))
     figure.subplots().plot([0, 1])
     image = figure_image(figure, format, alt="a line that rises", dpi=100)
-    assert image.data.startswith(magic) and image.alt == "a line that rises"
+    assert image.data.startswith(magic) and image.metadata["alt"] == "a line that rises"
     assert opened(image).size == (200, 100)
 
 
