@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test soak lab lint bench notebooks recipes sweep html clean
+.PHONY: help run test soak colab-check lab lint bench notebooks recipes sweep html clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 $(READY): pyproject.toml
 	@echo "installing the course into .venv (once; most of it is torch)"
@@ -26,6 +26,10 @@ test: $(READY)  ## the tests that a change must pass (minutes)
 soak: $(READY)  ## the long tests, with every lesson at its defaults
 	@$(BIN)/python -m pytest -q -m soak
 	@echo "all long tests pass"
+
+colab-check: $(READY)  ## run the lessons in an environment like Colab's (part of soak)
+	@$(BIN)/python -m pytest -q -m soak tests/test_colab.py
+	@echo "the lessons run where the setup cell fetches them, with ipywidgets 7"
 
 lab: $(READY)  ## open the course in JupyterLab
 	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -55,6 +59,6 @@ html: $(READY)  ## the lessons, as they are stored, as HTML pages that need no i
 	@$(BIN)/nst-lesson html -o site
 
 clean:  ## remove .venv and what was made from the sources; runs/ stays
-	@rm -rf .venv build dist site .benchmarks .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv build dist site .benchmarks .browser .pytest_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@echo "removed .venv and all that was built; your results in runs/ are still there"
