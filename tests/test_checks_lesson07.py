@@ -156,6 +156,8 @@ WRONG = [
     ("flicker", blackens, "modifies its input"),
     ("flicker", lambda f, s: pairs(f, s).abs(), "not one number"),
     ("median_seconds", lambda *a: timed(*a, warm=0), "the first run is timed, too"),
+    ("median_seconds", lambda r, c, n: timed(r, c, n - 1), "times 4 runs"),
+    ("median_seconds", lambda *a: -timed(*a), "subtracts the later look"),
     ("median_seconds", lambda *a: timed(*a, warm=2), "calls run() 7 times"),
     ("median_seconds", lambda *a: timed(*a, choose=statistics.mean), "takes the mean"),
     ("median_seconds", timed_in_one, "takes the mean"),

@@ -60,12 +60,15 @@ def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]
     result, runs, looks = _timed(answer, [8.0, *spans, *[0.5] * 20], 5)
     if not looks:
         raise Wrong("it does not look at the clock that it is given: call clock() before and after each run")
+    if runs == 5 and math.isclose(result, statistics.median(spans[:4]), rel_tol=1e-6):
+        raise Wrong("it times 4 runs where 5 are asked for: the one before the clock starts comes on top")
     if runs == 5:
         raise Wrong("the first run is timed, too: call run() once before, while memory is reserved and caches fill")
     if runs != 6:
         raise Wrong(f"it calls run() {runs} times for 5 repeats: once before, and then 5 times are enough")
     named = {
         "it takes the mean, which one disturbed run spoils: take the median": statistics.mean(spans),
+        "it subtracts the later look at the clock from the earlier one": -statistics.median(spans),
         "it takes the sum: take the median": sum(spans),
         "it takes the shortest run: take the median": min(spans),
         "it takes the longest run: take the median": max(spans),
