@@ -74,10 +74,10 @@ def new_page(browser, request):
     assert elsewhere == []
 
 
-def keep(page, name):
-    """Keep a picture of what the page shows in .browser/."""
+def keep(shown, name):
+    """Keep a picture of a page's window, or of a part of the page, in .browser/."""
     PICTURES.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURES / f"{re.sub(r'[^-.a-z0-9_]+', '-', name.lower())}.png")
+    shown.screenshot(path=PICTURES / f"{re.sub(r'[^-.a-z0-9_]+', '-', name.lower())}.png")
 
 
 # ---------------------------------------------------------------------------------------------------------- JupyterLab
@@ -269,7 +269,7 @@ def test_a_lesson_that_was_not_run_shows_its_stored_pictures(new_page, lab):
     before, after = (page.locator(f".jp-RenderedHTMLCommon img[alt={name}]") for name in ("photo", "painted"))
     before.scroll_into_view_if_needed()
     assert all(picture.evaluate("e => e.complete && e.naturalWidth > 0") for picture in (before, after))
-    keep(page, "stored")
+    keep(after.locator("xpath=../.."), "stored")
     left, right = before.bounding_box(), after.bounding_box()
     assert left["width"] == pytest.approx(right["width"], abs=1) and left["x"] == pytest.approx(right["x"], abs=1)
 
