@@ -52,6 +52,7 @@ def paint(name: str, work: Path) -> None:
     height, width = start.shape[2:]
     facts = {"sizes": RUNS[name], "width": width, "height": height, "steps": steps * len(RUNS[name])}
     facts |= {"seconds": round(seconds, 1), "peak_memory_mb": round(nst.peak_memory_mb())}
+    facts["torch_threads"] = torch.get_num_threads()
     (work / f"{name}.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -70,7 +71,6 @@ def store(work: Path) -> None:
             runs[name][part] = f"{file}-{part}.jpg"
             nst.to_pil(shown).save(HERE / runs[name][part], quality=85)
     settings = {"content": CONTENT, "style": STYLE, "steps_at_each_size": STEPS, **WEIGHTS}
-    settings["torch_threads"] = torch.get_num_threads()
     text = json.dumps({"settings": settings, "runs": runs}, indent=1)
     (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
 
