@@ -12,6 +12,7 @@ from types import ModuleType
 from .errors import LessonError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+STYLE_SIZE = 384  # longer side of a painting in pixels, as large as the any-style network likes its marks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +71,9 @@ def _add_stylize(commands: argparse._SubParsersAction) -> None:
     """The command `stylize` and its options."""
     command = _add(commands, stylize, "paint a photograph in one pass with a trained network")
     command.add_argument("photo", metavar="PHOTO", help="a path, an address or a sample's name")
-    command.add_argument("--model", required=True, metavar="NAME", help="a style that comes with the course, or a file")
+    manner = command.add_mutually_exclusive_group(required=True)
+    manner.add_argument("--model", metavar="NAME", help="a style that comes with the course, or a file")
+    manner.add_argument("--style", metavar="PICTURE", help="any painting: a path, an address or a sample's name")
     command.add_argument("--size", type=int, metavar="PIXELS", help="longer side; default: as large as the photo is")
     command.add_argument("-o", "--out", required=True, metavar="FILE", help="the picture to write, such as out.png")
 
@@ -163,11 +166,16 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 def stylize(arguments: argparse.Namespace) -> int:
     """Write a photograph, painted by a trained network."""
-    from . import images, transformer
+    from . import adain, images, transformer
 
-    network = transformer.load_style_model(arguments.model)
-    photo = images.load_image(arguments.photo, arguments.size)
-    images.save_image(transformer.stylize(network, photo), arguments.out)
+    if arguments.model:
+        network = transformer.load_style_model(arguments.model)
+        photo = images.load_image(arguments.photo, arguments.size)
+        painted = transformer.stylize(network, photo)
+    else:
+        photo = images.load_image(arguments.photo, arguments.size)
+        painted = adain.stylize_any(adain.load_any_style(), photo, images.load_image(arguments.style, STYLE_SIZE))
+    images.save_image(painted, arguments.out)
     print(f"wrote {arguments.out} ({photo.shape[3]} x {photo.shape[2]} pixels)")
     return 0
 

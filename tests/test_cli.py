@@ -157,6 +157,13 @@ def test_stylize_paints_a_photo_with_a_model_from_a_file(nst_lesson, tmp_path):
     assert images.load_image(tmp_path / "out.png").shape == (1, 3, 43, 64)
 
 
+def test_stylize_paints_a_photo_like_any_painting(nst_lesson, tmp_path):
+    result = nst_lesson("stylize", "rocket", "--style", "wave", "--size", 64, "-o", "out.png")
+    assert result.status == 0 and images.load_image(tmp_path / "out.png").shape == (1, 3, 43, 64)
+    both = nst_lesson("stylize", "rocket", "--style", "wave", "--model", "wave", "-o", "both.png")
+    assert both.status == 2 and not (tmp_path / "both.png").exists()
+
+
 def test_stylize_with_bad_input_is_one_line_and_writes_nothing(nst_lesson, tmp_path):
     assert_bad_input(nst_lesson("stylize", "rocket", "--model", "nobody", "-o", "out.png"), "no style model 'nobody'")
     transformer.save_style_model(transformer.TransformationNetwork(0.1), tmp_path / "mine.safetensors")
