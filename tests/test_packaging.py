@@ -1,6 +1,7 @@
 """The two lists of dependencies agree, nothing that is imported is missing from them, and a wheel is a whole course."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULES = sorted((ROOT / "nst_lesson").rglob("*.py"))
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # where a module is named otherwise
+ON_COLAB = {"ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "requests", "scikit-image", "scipy", "torch"}
+ON_COLAB |= {"torchvision", "tqdm", "traitlets", "urllib3"}  # always there, and not to be changed under a notebook
 LAB_MODULES = {"course", "doctor", "notebooks", "pages", "publish"}  # loaded by the command line alone, when asked for
 
 
@@ -48,6 +51,15 @@ def test_what_is_imported_is_required(path):
 def test_what_is_required_is_imported():
     used = set().union(*map(imported, MODULES))
     assert {canonicalize_name(requirement.name) for requirement in requirements("core")} <= used
+
+
+def test_the_setup_cell_installs_what_colab_may_lack():
+    """Of the core; its values are names of modules, which here are those of the distributions."""
+    notebook = json.loads((ROOT / "notebooks/00_start_here.ipynb").read_text(encoding="utf-8"))
+    sources = ("".join(cell["source"]) for cell in notebook["cells"])
+    (setup,) = (source for source in sources if "REPOSITORY = " in source)
+    named = set(ast.literal_eval(re.search(r"for m in (\(.*?\)) if", setup)[1]))
+    assert named == {requirement.name for requirement in requirements("core")} - ON_COLAB
 
 
 def test_dependencies_have_lower_bounds_only():
