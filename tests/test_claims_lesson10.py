@@ -44,10 +44,10 @@ def test_each_network_is_pleased_with_itself_and_the_teacher_is_not(found):
     assert judged["distilled"]["teacher"] < 0.6 * judged["untrained"]["teacher"]
 
 
-def test_the_student_errs_most_on_what_was_painted_for_it(found):
+def test_an_optimizer_finds_what_the_student_does_not_see(found):
     fooled = found["fooled"]
-    for name, error in fooled["painted by the student"].items():
-        assert error > fooled["the photograph"][name]
+    assert 0.3 < fooled["median"] < 2  # a fair judge of pictures that nobody optimized
+    assert fooled["painted"] < 0.5 * fooled["median"]
 
 
 def test_noise_teaches_noise(found):
