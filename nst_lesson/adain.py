@@ -233,7 +233,7 @@ def load_any_style(path: str | os.PathLike[str] = "") -> AnyStyleNetwork:
         network.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise LessonError(f"{path} is no any-style network: {str(error).splitlines()[0]}") from None
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

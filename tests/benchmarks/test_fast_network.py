@@ -8,11 +8,12 @@ import time
 import pytest
 import torch
 
+from nst_lesson.adain import load_any_style, stylize_any
 from nst_lesson.backbones import STYLE_LAYERS, load_backbone
 from nst_lesson.losses import PerceptualLoss
 from nst_lesson.photographs import Photographs
 from nst_lesson.training import TrainingStep, stylizing_loss, train
-from nst_lesson.transformer import TransformationNetwork, stylize
+from nst_lesson.transformer import TransformationNetwork, load_style_model, stylize
 
 ROUNDS = 7
 NARROW = 0.5  # the width of the models that come with the course
@@ -21,7 +22,7 @@ SIZE, BATCH = 256, 4
 LARGE = """
 import sys, torch
 from nst_lesson.metrics import peak_memory_mb
-from nst_lesson.transformer import TransformationNetwork, stylize
+from nst_lesson.transformer import TransformationNetwork, load_style_model, stylize
 image = torch.rand(1, 3, 4096, 4096)
 stylize(TransformationNetwork(float(sys.argv[1])).eval(), image)
 print(peak_memory_mb())
@@ -101,3 +102,26 @@ def test_memory_of_a_large_picture(benchmark, report):
 
     peak = benchmark.pedantic(run, rounds=1)
     report(f"peak memory of a 4096 x 4096 picture, narrow (under 4000 MB): {peak:.0f} MB")
+
+
+@pytest.mark.timeout(3600)
+def test_any_style(benchmark, report):
+    photo, painting = (torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(n)) for n in (0, 1))
+    fast, any_style = load_style_model("wave"), load_any_style()
+    work = {"fast": lambda: stylize(fast, photo), "any style": lambda: stylize_any(any_style, photo, painting)}
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+
+    def everyone() -> None:
+        for name, run in work.items():
+            began = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - began)
+
+    everyone()
+    seconds = {name: [] for name in work}
+    benchmark.pedantic(everyone, rounds=ROUNDS)
+    ratio = statistics.median(b / a for a, b in zip(*seconds.values(), strict=True))
+    for name, values in seconds.items():
+        report(f"one pass at 512 px, {name}: {statistics.median(values):.2f} s")
+    report(f"one pass at 512 px, any style / fast network (at most 1.5): {ratio:.2f}")
+    benchmark.extra_info.update(ratio=ratio)
