@@ -3,7 +3,7 @@
     python data/control/run.py WORK      # minutes; keep the machine idle, it measures seconds and memory
 
 Each of the two runs is a process of its own, so that each has its own peak of memory. The direct one makes as many
-steps as cost the same. WORK keeps the large pictures as PNG; results.json and small JPEGs, of the whole pictures and
+steps as make the same number of pixels. WORK keeps the large pictures as PNG; results.json and small JPEGs, of the whole pictures and
 of a part of each at full size, go beside this file.
 """
 
@@ -28,7 +28,7 @@ SHOWN, PART, CORNER = 560, 360, (0.42, 0.30)  # pixels of the whole and the part
 
 
 def steps_at_each_size(name: str) -> int:
-    """The steps of a run at each of its sizes: all runs cost the same, a step being as dear as it has pixels."""
+    """The steps of a run at each of its sizes: in all runs steps times pixels are the same."""
     return round(STEPS * sum(size**2 for size in RUNS["coarse to fine"]) / sum(size**2 for size in RUNS[name]))
 
 
