@@ -3,8 +3,8 @@
     python data/control/run.py WORK      # minutes; keep the machine idle, it measures seconds and memory
 
 Each of the two runs is a process of its own, so that each has its own peak of memory. The direct one makes as many
-steps as make the same number of pixels. WORK keeps the large pictures as PNG; results.json and small JPEGs, of the whole pictures and
-of a part of each at full size, go beside this file.
+steps as make the same number of pixels. WORK keeps the large pictures as PNG; results.json and small JPEGs, of the
+whole pictures and of a part of each at full size, go beside this file.
 """
 
 from __future__ import annotations
