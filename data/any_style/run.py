@@ -44,7 +44,7 @@ VALIDATION_PAIRS = 32
 CHOSEN = {"learning_rate": 1e-3, "style_weight": 100.0, "recolor": False}  # from the grid, and by looking
 GRID = {"learning_rate": (1e-3, 3e-3), "style_weight": (30.0, 100.0), "recolor": (False, True)}
 GRID_STEPS, GRID_SIZE = 160, 96
-STEPS, SIZE, EVERY, PATIENCE = 6000, 128, 200, 2
+STEPS, SIZE, EVERY, PATIENCE = 6000, 128, 200, 8
 TEST_SIZE, GATYS_STEPS, JUDGES, SEED, BATCH = 384, 80, (11, 12, 13), 0, 4
 
 
