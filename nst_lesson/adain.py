@@ -204,8 +204,9 @@ def any_style_loss(
             terms["style"] = style_weight * style / len(pairs)
             terms["tv"] = tv_weight * total_variation(painted.float())
             if identity_weight:
-                half = len(pairs) // 2  # the others' paintings instead of their photographs: as many pictures again
-                own = torch.cat([photographs[:half], paintings[half:]])
+                # every second pair's painting, else its photograph: the same ones however processes share a batch
+                odd = torch.arange(len(pairs), device=pairs.device).view(-1, 1, 1, 1) % 2 == 1
+                own = torch.where(odd, paintings, photographs)
                 terms["identity"] = identity_weight * (network(own, own).float() - own).square().mean()
         return terms
 

@@ -94,6 +94,7 @@ def test_a_failing_cell_keeps_the_notebook_and_says_where(nst_lesson, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+@pytest.mark.timeout(900)
 def test_an_interrupt_ends_quietly_with_130(tmp_path):
     lesson = write_lesson(tmp_path / "tiny.ipynb", "open('started', 'w').close()\nimport time\ntime.sleep(600)")
     command = [sys.executable, "-m", "nst_lesson.cli", "run", lesson, "-o", "out"]
@@ -101,7 +102,11 @@ def test_an_interrupt_ends_quietly_with_130(tmp_path):
     while process.poll() is None and not (tmp_path / "started").exists():
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=300)  # a busy machine is not what is tested
+    try:
+        _, err = process.communicate(timeout=240)  # a busy machine is not what is tested
+    except subprocess.TimeoutExpired:  # Python drops an interrupt that arrives in a destructor: people press again
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "nst-lesson: interrupted"
     assert "Traceback" not in err
