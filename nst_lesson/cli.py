@@ -168,12 +168,10 @@ def stylize(arguments: argparse.Namespace) -> int:
     """Write a photograph, painted by a trained network."""
     from . import adain, images, transformer
 
+    photo = images.load_image(arguments.photo, arguments.size)
     if arguments.model:
-        network = transformer.load_style_model(arguments.model)
-        photo = images.load_image(arguments.photo, arguments.size)
-        painted = transformer.stylize(network, photo)
+        painted = transformer.stylize(transformer.load_style_model(arguments.model), photo)
     else:
-        photo = images.load_image(arguments.photo, arguments.size)
         painted = adain.stylize_any(adain.load_any_style(), photo, images.load_image(arguments.style, STYLE_SIZE))
     images.save_image(painted, arguments.out)
     print(f"wrote {arguments.out} ({photo.shape[3]} x {photo.shape[2]} pixels)")
