@@ -20,7 +20,7 @@ run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in hal
 	@echo "now \`make lab\` opens the course in JupyterLab"
 
 test: $(READY)  ## the tests that a change must pass (minutes)
-	@$(BIN)/python -m pytest -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
 	@echo "all tests pass; \`make soak\` runs the long ones"
 
 soak: $(READY)  ## the long tests, with every lesson at its defaults
