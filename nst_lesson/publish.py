@@ -14,7 +14,7 @@ from .paths import PACKAGE, atomic_path
 
 COLAB = "https://colab.research.google.com"
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n", re.MULTILINE)
-ADDRESS = re.compile(r'^REPOSITORY = ".*?"', re.MULTILINE)
+ADDRESS = re.compile(r'^REPOSITORY, BRANCH = ".*?", ".*?"', re.MULTILINE)  # in each setup cell
 URL = re.compile(r'^Repository = "(.*)"$', re.MULTILINE)  # in pyproject.toml: the one place of the address
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 SOLUTION = re.compile(r"<details><summary>Solution</summary>.*?</details>\n*", re.DOTALL)
@@ -43,7 +43,7 @@ def write_badges(repo: str, branch: str = "main") -> list[Path]:
         title, setup = notebook.cells[0], next(cell for cell in notebook.cells if ADDRESS.search(cell.source))
         place = path.relative_to(root).as_posix()
         title.source = _with_badge(title.source, f"{COLAB}/github/{repo}/blob/{branch}/{place}" if repo else "")
-        setup.source = ADDRESS.sub(f'REPOSITORY = "{address}"', setup.source)
+        setup.source = ADDRESS.sub(f'REPOSITORY, BRANCH = "{address}", "{branch}"', setup.source)
         changed.append(_rewrite(path, nbformat.writes(notebook) + "\n"))
     readme = root / "README.md"
     start = f"{COLAB}/github/{repo}/blob/{branch}/notebooks/{next(iter(lessons()))}.ipynb" if repo else ""

@@ -95,6 +95,7 @@ class Colab:
         (site / "sitecustomize.py").write_text("import google.colab.output\n")
         self.remote = folder / "course.git"
         subprocess.run(["git", "clone", "-q", "--bare", str(ROOT), str(self.remote)], check=True)
+        subprocess.run(["git", "-C", str(self.remote), "update-ref", "refs/heads/lessons", "HEAD"], check=True)
         self.address = self.remote.as_uri()
 
     def pip(self, *arguments):
@@ -112,7 +113,7 @@ class Colab:
         show = ["git", "--git-dir", str(self.remote), "show", f"HEAD:notebooks/{lesson}.ipynb"]
         notebook = reduced(nbformat.reads(subprocess.check_output(show, text=True, encoding="utf-8"), 4), **values)
         for cell in notebook.cells:
-            cell.source = ADDRESS.sub(f'REPOSITORY = "{self.address}"', cell.source)
+            cell.source = ADDRESS.sub(f'REPOSITORY, BRANCH = "{self.address}", "lessons"', cell.source)
         return notebook
 
     def execute(self, notebook, place: Path, **variables):
@@ -149,7 +150,7 @@ def printed(notebook):
 
 def setup_then(colab, code):
     """The setup cell of the lessons, twice, and then `code`."""
-    (setup,) = [cell for cell in colab.notebook("00_start_here").cells if "REPOSITORY = " in cell.source]
+    (setup,) = [cell for cell in colab.notebook("00_start_here").cells if ADDRESS.search(cell.source)]
     cells = [nbformat.v4.new_code_cell(source) for source in (setup.source, setup.source, code)]
     return nbformat.v4.new_notebook(cells=cells)
 

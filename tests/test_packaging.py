@@ -57,7 +57,7 @@ def test_the_setup_cell_installs_what_colab_may_lack():
     """Of the core; its values are names of modules, which here are those of the distributions."""
     notebook = json.loads((ROOT / "notebooks/00_start_here.ipynb").read_text(encoding="utf-8"))
     sources = ("".join(cell["source"]) for cell in notebook["cells"])
-    (setup,) = (source for source in sources if "REPOSITORY = " in source)
+    (setup,) = (source for source in sources if "REPOSITORY, BRANCH = " in source)
     named = set(ast.literal_eval(re.search(r"for m in (\(.*?\)) if", setup)[1]))
     assert named == {requirement.name for requirement in requirements("core")} - ON_COLAB
 

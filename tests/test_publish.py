@@ -34,8 +34,8 @@ def test_the_course_has_badges_only_with_an_address_and_the_same_everywhere():
     address = f"https://github.com/{repo}" if repo else ""
     for path in course.lessons().values():
         notebook = nbformat.read(path, as_version=4)
-        setup = next(cell.source for cell in notebook.cells if "REPOSITORY = " in cell.source)
-        assert f'REPOSITORY = "{address}"' in setup
+        setup = next(cell.source for cell in notebook.cells if publish.ADDRESS.search(cell.source))
+        assert f'REPOSITORY, BRANCH = "{address}", "' in setup
         badge = f"/github/{repo}/blob/" in notebook.cells[0].source
         assert badge if repo else "colab.research.google.com" not in notebook.cells[0].source
     assert ("colab.research.google.com" in (ROOT / "README.md").read_text(encoding="utf-8")) == bool(repo)
@@ -51,13 +51,14 @@ def test_badges_come_change_and_go(clone):
     lesson = nbformat.read(clone / "notebooks" / "00_start_here.ipynb", as_version=4)
     link = "https://colab.research.google.com/github/somebody/course/blob/main/notebooks/00_start_here.ipynb"
     assert lesson.cells[0].source.count(link) == 1
-    assert 'REPOSITORY = "https://github.com/somebody/course"' in lesson.cells[1].source
+    assert 'REPOSITORY, BRANCH = "https://github.com/somebody/course", "main"' in lesson.cells[1].source
     assert link in (clone / "README.md").read_text(encoding="utf-8")
     assert publish.write_badges("somebody/course") == []
 
     publish.write_badges("else/fork", "class-2027")
     now = "".join(texts(clone).values())
     assert "somebody" not in now and now.count("/github/else/fork/blob/class-2027/") == 3
+    assert now.count('"https://github.com/else/fork", "class-2027"'.replace('"', '\\"')) == 2  # in JSON
 
     publish.write_badges("")
     assert texts(clone) == before
