@@ -27,7 +27,8 @@ tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
 if (style, steps) == ("wave", 3) and tries.read_text() == "x":
     os.kill(os.getpid(), signal.SIGKILL)
 assert (style, steps) != ("cubist", 2), "this one never works"
-record = {"results": {"loss": steps / 7, "curve": [1]}, "peak_memory_mb": 5, "threads": os.environ["OMP_NUM_THREADS"]}
+results = {"loss": steps / 7, "curve": [1], "terms": {"style": steps / 9, "x": {}}}
+record = {"results": results, "peak_memory_mb": 5, "threads": os.environ["OMP_NUM_THREADS"]}
 (out / "results.json").write_text(json.dumps(record))"""
 
 pytestmark = [
@@ -86,6 +87,7 @@ def test_the_gallery_and_the_table_have_every_run_and_the_failure(swept):
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert len(rows) == 6
     assert float(rows["style-wave_steps-3"]["loss"]) == pytest.approx(3 / 7)
+    assert float(rows["style-wave_steps-3"]["terms.style"]) == pytest.approx(3 / 9)
     assert "this one never works" in rows["style-cubist_steps-2"]["failed"]
 
 

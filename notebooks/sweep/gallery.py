@@ -42,14 +42,18 @@ PAGE = """<!DOCTYPE html>
 
 
 def read(folder: Path, run: str) -> dict[str, object]:
-    """A row: the run, its parameters and every single number of its results; or how it failed."""
+    """A row: the run, its parameters and every number of its results (`terms.style` for {"terms": {"style": 1.0}}),
+    without lists and what lies deeper; or how it failed."""
     try:
         record = json.loads((folder / run / "results.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         log = folder / run / "log.txt"
         lines = log.read_text(encoding="utf-8").strip().splitlines() if log.exists() else ["not started"]
         return {"run": run, "failed": "\n".join(lines[-3:])}
-    numbers = {name: value for name, value in record["results"].items() if isinstance(value, (int, float))}
+    numbers = {}
+    for name, value in record["results"].items():
+        inner = {f"{name}.{key}": number for key, number in value.items()} if isinstance(value, dict) else {name: value}
+        numbers |= {key: number for key, number in inner.items() if isinstance(number, (int, float))}
     return {"run": run, **record.get("parameters", {}), **numbers, "peak_memory_mb": record["peak_memory_mb"]}
 
 
