@@ -54,6 +54,8 @@ def write_badges(repo: str, branch: str = "main") -> list[Path]:
 def write_handout(folder: Path) -> list[Path]:
     """Write every lesson into `folder` without solutions and stored outputs, ready to run; returns the files.
 
+    The address in their setup cells stays; the badge goes, as it opens the lesson with its solutions.
+
     Raises LessonError where the folder is that of the lessons themselves or cannot be written.
     """
     if folder.resolve() == notebooks_dir().resolve():
@@ -63,6 +65,7 @@ def write_handout(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for path in lessons().values():
             notebook = read_notebook(path)
+            notebook.cells[0].source = BADGE.sub("", notebook.cells[0].source)
             for cell in notebook.cells:
                 cell.source = SOLUTION.sub("", cell.source)
                 if cell.cell_type == "code":

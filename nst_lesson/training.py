@@ -102,7 +102,9 @@ def train(
     keeper = Checkpoint(checkpoint, record, network, optimizer, accelerator.scaler)
     done, skipped = keeper.load()
     draws = Draws(len(photographs), photographs.seed, done * batch, steps * batch)
-    loader = DataLoader(photographs, batch_size, sampler=draws, num_workers=workers, collate_fn=_collate)
+    loader = DataLoader(
+        photographs, batch_size, sampler=draws, num_workers=workers, collate_fn=_collate, worker_init_fn=_ignore_ctrl_c
+    )
     prepared, solver, loader = accelerator.prepare(network, optimizer, loader)
     painter = torch.compile(prepared) if compiled else prepared
     ended = time.monotonic()
@@ -149,6 +151,11 @@ def _check(steps: int, batch_size: int, learning_rate: float, precision: str) ->
         raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
     if precision not in PRECISIONS:
         raise ParameterError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}")
+
+
+def _ignore_ctrl_c(_worker: int) -> None:
+    """A terminal sends Ctrl-C to every process: what it means is the training's to say, not its workers'."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collate(samples: Sequence[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str]]:
@@ -201,11 +208,17 @@ def train_as_told(
     """Train as `add_training_options` and further options say, with reports, and `save` the model at the end.
 
     `begin`(device) gives the loss and the pictures. DIR gets checkpoint.safetensors, from which the same command goes
-    on, and model.safetensors. Returns the exit status: 0, 2 after bad input, which is told in one line, or 143 after
-    SIGTERM, when the step in hand is finished and kept first.
+    on, and model.safetensors. Returns the exit status: 0, 2 after bad input, which is told in one line, 130 after
+    Ctrl-C or 143 after SIGTERM, when the step in hand is finished and kept first. A second Ctrl-C does not wait.
     """
     stopped: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     told = {name: value for name, value in vars(options).items() if name not in HANDLING}
     names = ("steps", "batch_size", "learning_rate", "checkpoint_every", "workers", "precision")
     try:
@@ -225,7 +238,7 @@ def train_as_told(
                 print(f"step {step.index}  loss {step.loss:.4g}  {terms}  {step.seconds:.2f} s", flush=True)
             if stopped:
                 print(f"stopped after step {step.index}; the same command goes on from there", flush=True)
-                return 128 + signal.SIGTERM
+                return 128 + stopped[0]
         if PartialState().is_main_process:
             save(network, options.out / "model.safetensors")
     except LessonError as error:

@@ -37,10 +37,10 @@ pytestmark = [
 ]
 
 
-def sweep(folder):
+def sweep(folder, *more):
     """Run the sweep of a folder's config.yaml into its folder `out`."""
     options = ["--configfile", folder / "config.yaml", "--directory", folder / "out", "--cores", 2, "--keep-going"]
-    command = [sys.executable, "-m", "snakemake", "-s", SNAKEFILE, *options]
+    command = [sys.executable, "-m", "snakemake", "-s", SNAKEFILE, *options, *more]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
 
@@ -98,3 +98,12 @@ def test_finished_runs_are_not_repeated(swept, tmp_path):
     before = tries(copy)
     assert sweep(copy).returncode != 0
     assert {name: n - before[name] for name, n in tries(copy).items() if n != before[name]} == {"tries-cubist-2": 2}
+
+
+def test_a_path_and_a_list_reach_the_command_line_as_it_takes_them(tmp_path):
+    grid = {"style": ["/my pictures/a.jpg", "wave"], "style_layers": [["relu1_1", "relu2_1"]]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"lesson": "04", "grid": grid}))
+    outcome = sweep(tmp_path, "--dry-run", "--printshellcmds")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "-p style '/my pictures/a.jpg' -p style_layers relu1_1,relu2_1 -o" in outcome.stdout
+    assert "style-_my_pictures_a.jpg_style_layers-relu1_1,relu2_1/results.json" in outcome.stdout

@@ -1,5 +1,6 @@
 """Training: the loop against one by hand, and that stopping, killing or crashing loses nothing."""
 
+import os
 import random
 import signal
 import subprocess
@@ -268,14 +269,18 @@ def test_killed_at_any_moment_it_follows_the_uninterrupted_run(tmp_path, uninter
     assert equal(load_file(tmp_path / "model.safetensors"), uninterrupted)
 
 
-def test_sigterm_finishes_the_step_keeps_it_and_says_so(tmp_path, uninterrupted):
-    process = subprocess.Popen(command(tmp_path, "--checkpoint-every", "1000"), stdout=subprocess.PIPE, text=True)
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_finishes_the_step_keeps_it_and_says_so(tmp_path, uninterrupted, sent, status):
+    options = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+    process = subprocess.Popen(command(tmp_path, "--checkpoint-every", "1000", "--workers", "1"), **options)
     process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
+    kill = os.killpg if sent == signal.SIGINT else os.kill  # a terminal's Ctrl-C reaches the workers too
+    kill(process.pid, sent)
     out, _ = process.communicate()
-    assert process.returncode == 143
+    assert process.returncode == status
     assert "the same command goes on from there" in out.splitlines()[-1]
-    rest = subprocess.run(command(tmp_path), check=True, capture_output=True, text=True).stdout
+    rest = subprocess.run(command(tmp_path, "--workers", "1"), check=True, capture_output=True, text=True).stdout
     stopped = int(out.splitlines()[-1].split()[3].rstrip(";"))
     assert rest.splitlines()[0].startswith(f"step {stopped + 1} ")
     assert equal(load_file(tmp_path / "model.safetensors"), uninterrupted)
