@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+NEEDED := "import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit('Python 3.11 to 3.13 is needed: make run PYTHON=python3.13')"
 
 .PHONY: help run test soak colab-check lab lint bench notebooks recipes sweep html clean
 .DEFAULT_GOAL := help
@@ -11,11 +12,11 @@ help:  ## show this list
 
 $(READY): pyproject.toml
 	@echo "installing the course into .venv (once; most of it is torch)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/python || { $(PYTHON) -c $(NEEDED) && $(PYTHON) -m venv .venv; } || { rm -rf .venv; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[lab,test]"
 	@touch $@
 
-run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in half a minute
+run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in about a minute
 	@$(BIN)/nst-lesson run 04
 	@echo "now \`make lab\` opens the course in JupyterLab"
 

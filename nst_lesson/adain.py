@@ -9,7 +9,6 @@ other way round, to keep the photograph's), so that the decoder need not learn e
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import sys
@@ -26,13 +25,14 @@ from .backbones import load_backbone
 from .control import match_colors
 from .errors import LessonError, ParameterError
 from .images import style_names
-from .losses import Backbone, content_loss, gram_matrix, style_loss, total_variation
+from .losses import FeatureExtractor, content_loss, gram_matrix, style_loss, total_variation
 from .paths import atomic_path, data_dir
 from .photographs import Pairs, Photographs
 from .training import BatchLoss, add_training_options, train_as_told
 
 SCALES = ("relu2_1", "relu3_1", "relu4_1")  # where the style enters
 COLORS = "colors"  # of the pixels, which are treated as one more scale, and matched before anything is encoded
+CONTENT_LAYER = SCALES[-1]  # where content is compared
 LOSS_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # where style is compared
 WEIGHTS = {"content_weight": 1.0, "style_weight": 100.0, "identity_weight": 30.0, "tv_weight": 3.0}
 PAINTING_SHARES = (0.25, 0.75)  # of a painting's shorter side, that a crop to train on has: brush marks stay large
@@ -79,7 +79,7 @@ class AnyStyleNetwork(nn.Module):
         self.settings["fine_tune"] = fine_tune
         backbone = load_backbone(encoder)
         if fine_tune:
-            self.encoder = copy.deepcopy(backbone).requires_grad_()
+            self.encoder = backbone.requires_grad_()
         else:
             self._frozen = [backbone]  # in a list, so that its weights are no part of this network
         with torch.no_grad():
@@ -164,10 +164,8 @@ def stylize_any(
 
 
 def any_style_loss(
-    backbone: Backbone,
+    backbone: FeatureExtractor,
     *,
-    content_layer: str = SCALES[-1],
-    style_layers: Sequence[str] = LOSS_LAYERS,
     content_weight: float = WEIGHTS["content_weight"],
     style_weight: float = WEIGHTS["style_weight"],
     identity_weight: float = WEIGHTS["identity_weight"],
@@ -176,8 +174,8 @@ def any_style_loss(
 ) -> BatchLoss:
     """The loss that trains an AnyStyleNetwork on pairs (B, 6, S, S): a photograph and a painting, one over the other.
 
-    Content is the distance to what `adain` gives at `content_layer` (Huang & Belongie 2017, eq. 12). Style is compared
-    in "moments" (eq. 13) or in "gram" matrices, as a mean over its layers. Identity is the squared error of a picture
+    Content is the distance to what `adain` gives at CONTENT_LAYER (Huang & Belongie 2017, eq. 12). Style is compared
+    in "moments" (eq. 13) or in "gram" matrices, as a mean over LOSS_LAYERS. Identity is the squared error of a picture
     painted like itself (Park & Lee 2019): from it the decoder learns colors early. The first two are relative to their
     target's energy, for each pair: a departure from the paper, so that the weights fit every backbone. Raises
     ParameterError for other `statistics`.
@@ -193,14 +191,14 @@ def any_style_loss(
     def batch_loss(network: nn.Module, pairs: Tensor) -> dict[str, Tensor]:
         photographs, paintings = pairs.split(3, dim=1)
         with torch.no_grad():
-            wanted = backbone(paintings, {*style_layers, content_layer})
-            target = adain(backbone(photographs, (content_layer,))[content_layer], moments(wanted[content_layer]))
+            wanted = backbone(paintings, {*LOSS_LAYERS, CONTENT_LAYER})
+            target = adain(backbone(photographs, (CONTENT_LAYER,))[CONTENT_LAYER], moments(wanted[CONTENT_LAYER]))
         painted = network(photographs, paintings)
-        mine = backbone(painted, {*style_layers, content_layer})
+        mine = backbone(painted, {*LOSS_LAYERS, CONTENT_LAYER})
         with torch.autocast(pairs.device.type, enabled=False):  # sums over features of 16 bits may not be of 16 bits
             mine, wanted = ({k: f.float() for k, f in features.items()} for features in (mine, wanted))
-            style = sum(distance(mine[k], wanted[k]) for k in style_layers) / len(style_layers)
-            terms = {"content": content_weight * content_loss(mine[content_layer], target.float()) / len(pairs)}
+            style = sum(distance(mine[k], wanted[k]) for k in LOSS_LAYERS) / len(LOSS_LAYERS)
+            terms = {"content": content_weight * content_loss(mine[CONTENT_LAYER], target.float()) / len(pairs)}
             terms["style"] = style_weight * style / len(pairs)
             terms["tv"] = tv_weight * total_variation(painted.float())
             if identity_weight:

@@ -45,7 +45,6 @@ class Checkpoint:
         header = {"step": step, "settings": self.settings, "skipped": sorted(skipped)}
         header["scaler"] = self.scaler.state_dict() if self.scaler else {}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(self.path) as temporary:
                 plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
                 save_file(plain, temporary, metadata={"training": json.dumps(header)})
@@ -67,7 +66,10 @@ class Checkpoint:
             message = f"the checkpoint {self.path} cannot be read ({error}): delete it to start anew"
             raise LessonError(message) from None
         self._expect_same(header["settings"])
-        self.network.load_state_dict(_below("network.", tensors))
+        weights = _below("network.", tensors)
+        if _shapes(weights) != _shapes(self.network.state_dict()):
+            raise LessonError(f"the checkpoint {self.path} is of a network of another form: choose another folder")
+        self.network.load_state_dict(weights)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimizer.", tensors).items():
             number, key = name.split(".")
@@ -84,6 +86,11 @@ class Checkpoint:
         if names:
             pairs = ", ".join(f"{k} {found.get(k)!r} there and {self.settings.get(k)!r} here" for k in names)
             raise LessonError(f"the checkpoint {self.path} is of another training ({pairs}): choose another folder")
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """The shape of each tensor."""
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from types import ModuleType
 from .errors import LessonError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+ANY_STYLE_SIZE = 1536  # longer side of a photograph in pixels, as it goes through the any-style network in one piece
 STYLE_SIZE = 384  # longer side of a painting in pixels, as large as the any-style network likes its marks
 
 
@@ -168,7 +169,8 @@ def stylize(arguments: argparse.Namespace) -> int:
     """Write a photograph, painted by a trained network."""
     from . import adain, images, transformer
 
-    photo = images.load_image(arguments.photo, arguments.size)
+    images.check_format(arguments.out)
+    photo = images.load_image(arguments.photo, arguments.size or (None if arguments.model else ANY_STYLE_SIZE))
     if arguments.model:
         painted = transformer.stylize(transformer.load_style_model(arguments.model), photo)
     else:

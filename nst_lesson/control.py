@@ -16,7 +16,7 @@ from torch import Tensor
 from .backbones import STYLE_LAYERS
 from .errors import ParameterError
 from .gatys import CONTENT_LAYERS, Objective
-from .losses import Backbone, content_loss, gram_matrix, layer_shares, total_variation
+from .losses import FeatureExtractor, check_weights, content_loss, gram_matrix, layer_shares, total_variation
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
 STATISTICS = ("gram", "moments", "covariance", "sliced")
@@ -67,7 +67,7 @@ class StyleTerm:
 
 
 def style_term(
-    backbone: Backbone,
+    backbone: FeatureExtractor,
     painting: Tensor,
     *,
     statistics: str = "gram",
@@ -114,7 +114,7 @@ def style_term(
 
 
 def patch_term(
-    backbone: Backbone, painting: Tensor, *, layers: Sequence[str] = ("relu3_1", "relu4_1"), side: int = 3
+    backbone: FeatureExtractor, painting: Tensor, *, layers: Sequence[str] = ("relu3_1", "relu4_1"), side: int = 3
 ) -> StyleTerm:
     """The relative distance of each patch of features to the most similar one of the painting (Li & Wand 2016).
 
@@ -157,7 +157,7 @@ def nearest_patches(features: Tensor, patches: Tensor, side: int) -> Tensor:
 
 
 def make_control_objective(
-    backbone: Backbone,
+    backbone: FeatureExtractor,
     content: Tensor | None,
     terms: Mapping[str, tuple[float, StyleTerm]],
     *,
@@ -167,14 +167,18 @@ def make_control_objective(
 ) -> Objective:
     """An objective for `optimize`: content, total variation, and any number of style terms, {name: (weight, term)}.
 
-    Several paintings are several terms. Without `content` there is no content term. Raises ParameterError for a term
-    that is called like one of the two others, for a mask of another size than `content`, and where no term is left.
+    Several paintings are several terms. Without `content` there is no content term, and a weight of zero leaves its
+    term out. Raises ParameterError for a term that is called like one of the two others, for a weight that is negative
+    or no finite number, for a mask of another size than `content`, and where no term is left.
     """
     for _, term in terms.values():
         if content is not None and term.where is not None:
             check_mask(term.where, content)
     if clash := {"content", "tv"} & set(terms):
         raise ParameterError(f"a style term may not be called {clash.pop()!r}: choose another name")
+    style_weights = {f"the weight of {name}": weight for name, (weight, _) in terms.items()}
+    check_weights({"content_weight": content_weight, "tv_weight": tv_weight, **style_weights})
+    terms = {name: pair for name, pair in terms.items() if pair[0]}
     shares = layer_shares(content_layers) if content is not None and content_weight else {}
     if not (terms or shares or tv_weight):
         raise ParameterError("there is no term: give content or at least one style term")

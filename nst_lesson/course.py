@@ -34,7 +34,11 @@ from .pages import write_page
 from .paths import PACKAGE, atomic_path, run_folder
 
 MAX_BYTES = 600 * 1024  # of a lesson with its stored outputs, so that a clone stays small and GitHub shows it
-PICTURES = ("content", "style")  # the parameters whose value may be a picture file of the user's
+FILES = (  # the parameters whose value may be a file of the user's, or a list of them
+    *("content", "style", "second_style", "portrait", "face_style", "video"),
+    *("others", "styles", "other_contents", "other_styles"),
+)
+FOLDERS = ("images",)  # and those whose value may be a folder
 
 
 class RunFailed(RuntimeError):
@@ -209,14 +213,15 @@ def check_parameters(lesson: Path, values: Mapping[str, object]) -> dict[str, An
         except (ValueError, TypeError):
             message = f"parameter {name} of {lesson.stem}: expected {_expected(kinds[name])}, got {value!r}"
             raise ParameterError(message) from None
-    return {name: _absolute(value) if name in PICTURES else value for name, value in parsed.items()}
+    return {name: _absolute(name, value) for name, value in parsed.items()}
 
 
-def _absolute(value: Any) -> Any:
-    """The path of an existing file (or each in a list) made absolute, since a kernel may run in another folder."""
+def _absolute(name: str, value: Any) -> Any:
+    """An existing file or folder (or each in a list) made absolute, since a kernel may run in another folder."""
     if isinstance(value, list):
-        return [_absolute(item) for item in value]
-    return os.path.abspath(value) if isinstance(value, str) and os.path.isfile(value) else value
+        return [_absolute(name, item) for item in value]
+    there = (name in FILES and os.path.isfile(value)) or (name in FOLDERS and os.path.isdir(value))
+    return os.path.abspath(value) if there else value
 
 
 def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -267,10 +272,10 @@ def run_lesson(
         if not any(folder.iterdir()):
             folder.rmdir()
         raise
-    write_page(executed, executed.with_suffix(".html"))
     if (results := folder / "results.json").is_file():
         defaults = {name: default for name, (_, default) in _parameters_cell(path).items()}
         _record(results, path.stem, {k: v for k, v in (defaults | values).items() if k != "out_dir"})
+    write_page(executed, executed.with_suffix(".html"))
     return folder
 
 

@@ -101,7 +101,8 @@ def _disk() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     folders = [cache_dir() / "weights", Path(os.environ.get("NST_LESSON_WEIGHTS") or cache_dir() / "weights")]
-    found = sorted({path.stem for folder in folders for path in folder.glob("*.safetensors")})
+    files = (path for folder in folders for path in folder.expanduser().glob("*.*"))
+    found = sorted({path.stem for path in files if path.suffix in (".safetensors", ".pth")})
     remedy = "only for lessons with the real VGG-19: nst-lesson fetch vgg19"
     yield Finding(bool(found) or None, f"downloaded weights: {', '.join(found) or 'none'}", remedy)
 

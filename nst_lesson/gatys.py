@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .backbones import STYLE_LAYERS
 from .errors import LessonError, ParameterError
-from .losses import Backbone, Layers, PerceptualLoss
+from .losses import FeatureExtractor, Layers, PerceptualLoss
 
 CONTENT_LAYERS = ("relu4_2",)
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.03}
@@ -49,7 +49,7 @@ class Step:
 def transfer(
     content: Tensor,
     style: Tensor,
-    backbone: Backbone,
+    backbone: FeatureExtractor,
     *,
     steps: int = 200,
     content_weight: float = 1.0,
@@ -92,7 +92,7 @@ def transfer(
 
 def reconstruct(
     image: Tensor,
-    backbone: Backbone,
+    backbone: FeatureExtractor,
     layers: Layers = CONTENT_LAYERS,
     *,
     steps: int = 200,
@@ -105,7 +105,7 @@ def reconstruct(
 ) -> Iterator[Step]:
     """Search, from noise, for a picture with the features of `image` (1, 3, H, W) at `layers`, and yield each step.
 
-    Feature reconstruction: Mahendran & Vedaldi 2015; fig. 1 of Gatys et al. 2016.
+    Feature reconstruction: Mahendran & Vedaldi 2015; fig. 1 of Gatys et al. 2016. Raises as `transfer` does.
     """
     check_images(image=image)
     objective = make_objective(
@@ -116,7 +116,7 @@ def reconstruct(
 
 def synthesize_texture(
     style: Tensor,
-    backbone: Backbone,
+    backbone: FeatureExtractor,
     layers: Layers = STYLE_LAYERS,
     *,
     size: tuple[int, int] | None = None,
@@ -130,6 +130,7 @@ def synthesize_texture(
     """Search, from noise, for a picture with the Gram matrices of `style` (1, 3, h, w), and yield each step.
 
     Texture synthesis: Gatys et al. 2015 (NIPS). The picture has `size` (height, width), by default the style's own.
+    Raises as `transfer` does.
     """
     check_images(style=style)
     objective = make_objective(
@@ -140,12 +141,14 @@ def synthesize_texture(
 
 
 def coarse_to_fine(
-    content: Tensor, style: Tensor, backbone: Backbone, *, levels: int = 3, steps: int = 200, **options: Any
+    content: Tensor, style: Tensor, backbone: FeatureExtractor, *, levels: int = 3, steps: int = 200, **options: Any
 ) -> Iterator[Step]:
     """Run `transfer` at 1/2^(levels-1) ... 1/2 and full size, each level from the enlarged result of the one before.
 
     Strokes that are laid small grow large: the result keeps marks wider than the backbone's receptive field (Gatys et
-    al. 2017, section 6). Each level gets an equal share of `steps`. `options` are those of `transfer`.
+    al. 2017, section 6). Each level gets an equal share of `steps`, and yields pictures of its own
+    size. `options` are those of `transfer`. Raises as it does, and ParameterError for too many `levels` for the
+    pictures or the steps.
     """
     check_images(content=content, style=style)
     if levels < 1 or min(*content.shape[2:], *style.shape[2:]) >> (levels - 1) < 1:
@@ -165,7 +168,7 @@ def coarse_to_fine(
 
 
 def make_objective(
-    backbone: Backbone,
+    backbone: FeatureExtractor,
     *,
     content: Tensor | None = None,
     style: Tensor | None = None,

@@ -115,16 +115,20 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     tensor that is no picture, and where the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in SAVE_OPTIONS:
-        raise ImageError(f"cannot save {path}: end the name in one of {', '.join(SAVE_OPTIONS)}")
+    check_format(path)
     picture = to_pil(image)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
             picture.save(temporary, **SAVE_OPTIONS[path.suffix.lower()])
     except (OSError, ValueError) as error:  # ValueError: more pixels than the format can hold
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"cannot write {path} ({reason}): choose another place or another format") from None
+
+
+def check_format(path: str | os.PathLike[str]) -> None:
+    """ImageError unless `save_image` knows the format that the name of a file asks for."""
+    if Path(path).suffix.lower() not in SAVE_OPTIONS:
+        raise ImageError(f"cannot save {path}: end the name in one of {', '.join(SAVE_OPTIONS)}")
 
 
 def to_pil(image: Tensor) -> Image.Image:

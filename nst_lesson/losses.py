@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .errors import ParameterError
 
-Backbone = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # what load_backbone returns, or any function like it
+FeatureExtractor = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # a backbone, or any function like it
 Layers = Sequence[str] | Mapping[str, float]  # layers that count alike, or each with its weight
 
 NORMALIZATIONS = ("relative", "gatys", "mean", "sum")
@@ -92,7 +92,7 @@ class PerceptualLoss:
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: FeatureExtractor,
         *,
         style: Tensor | None,
         content_weight: float,
@@ -103,7 +103,7 @@ class PerceptualLoss:
         normalization: str = "relative",
     ) -> None:
         weights = {"content_weight": content_weight, "style_weight": style_weight, "tv_weight": tv_weight}
-        _check_weights(weights)
+        check_weights(weights)
         self.backbone, self.normalization = backbone, _checked(normalization)
         self.content_weight, self.style_weight, self.tv_weight = weights.values()
         self.content_shares = layer_shares(content_layers) if content_weight else {}
@@ -117,14 +117,14 @@ class PerceptualLoss:
     @torch.no_grad()
     def contents(self, images: Tensor | None) -> dict[str, Tensor]:
         """The target features of photographs (B, 3, H, W): {layer: (B, C, H', W')}, empty without a content term."""
-        return self.backbone(images, self.content_shares) if self.content_shares else {}
+        return _widened(self.backbone(images, self.content_shares)) if self.content_shares else {}
 
     def __call__(self, images: Tensor, contents: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weighted terms of pictures (B, 3, H, W), means over the batch: {"content", "style", "tv": scalar}."""
         layers = {*self.content_shares, *self.style_shares}
         mine = self.backbone(images, layers) if layers else {}
         with torch.autocast(images.device.type, enabled=False):  # features may be of 16 bits, sums over them may not
-            return self._terms(images, {k: f.float() if f.itemsize == 2 else f for k, f in mine.items()}, contents)
+            return self._terms(images, _widened(mine), contents)
 
     def _terms(self, images: Tensor, mine: dict[str, Tensor], contents: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weighted terms, from the features of the pictures."""
@@ -148,16 +148,22 @@ def layer_shares(layers: Layers) -> dict[str, float]:
     Raises ParameterError for a weight that is negative or no finite number, and where no layer is left.
     """
     weights = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
-    _check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
+    check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
     if not (whole := sum(weights.values())):
         raise ParameterError("no layer has a weight: name at least one")
     return {name: weight / whole for name, weight in weights.items() if weight}
 
 
-def _check_weights(weights: Mapping[str, float]) -> None:
+def check_weights(weights: Mapping[str, float]) -> None:
+    """ParameterError for a weight, {name: value}, that is negative or no finite number."""
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
+
+
+def _widened(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Features of 16 bits in 32: a sum of squares over 16 bits ends at 65504."""
+    return {name: f.float() if f.itemsize == 2 else f for name, f in features.items()}
 
 
 def _energy(x: Tensor) -> Tensor:

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from .backbones import STYLE_LAYERS
-from .losses import Backbone, content_loss, gram_matrix, style_loss
+from .losses import FeatureExtractor, content_loss, gram_matrix, style_loss
 from .paths import atomic_path
 
 
 @torch.no_grad()
 def style_distance(
-    image: Tensor, style: Tensor, judge: Backbone, layers: Sequence[str] = STYLE_LAYERS
+    image: Tensor, style: Tensor, judge: FeatureExtractor, layers: Sequence[str] = STYLE_LAYERS
 ) -> dict[str, float]:
     """Relative Gram distance |G - A|^2 / |A|^2 between two pictures (1, 3, H, W), per layer of the judge network.
 
@@ -32,7 +32,7 @@ def style_distance(
 
 
 @torch.no_grad()
-def content_distance(image: Tensor, content: Tensor, judge: Backbone, layer: str = "relu4_2") -> float:
+def content_distance(image: Tensor, content: Tensor, judge: FeatureExtractor, layer: str = "relu4_2") -> float:
     """Relative feature distance |F - P|^2 / |P|^2 between two pictures (1, 3, H, W) of one size, at a judge's layer."""
     return content_loss(judge(image, (layer,))[layer], judge(content, (layer,))[layer]).item()
 

@@ -121,7 +121,11 @@ def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
     if match["code"]:
         return match["code"]
     display = "block" if match["block"] is not None else "inline"
-    formulas.append(latex2mathml.converter.convert((match["block"] or match["inline"]).strip(), display=display))
+    try:
+        drawn = latex2mathml.converter.convert((match["block"] or match["inline"]).strip(), display=display)
+    except Exception:  # its errors have no common class; a slip in a formula must not cost the page of a long run
+        drawn = f"<code>{html.escape(match[0])}</code>"
+    formulas.append(drawn)
     return f"formula{len(formulas) - 1}place"
 
 

@@ -60,9 +60,11 @@ def run_folder(lesson: str, out_dir: str = "") -> Path:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it is renamed to `path`, on failure removed.
 
-    A reader sees the old file or the new one, never half of one. The temporary name keeps the suffix.
+    A reader sees the old file or the new one, never half of one. The temporary name keeps the suffix. Folders on the
+    way that do not exist are made.
     """
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)

@@ -71,16 +71,22 @@ def _grid(pictures: Mapping[str, np.ndarray], columns: int | None, width: float,
 
 
 def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:
-    """The loss of each run against its steps, both axes logarithmic; with `terms`, every term of it as a thin line."""
+    """The loss of each run against its steps, both axes logarithmic; with `terms`, every term of it as a thin line.
+
+    A term that begins near zero, as content does, does not stretch the axis: it goes as far as where the lines end.
+    """
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
-    axis = figure.subplots()
+    axis, ends = figure.subplots(), []
     for label, steps in runs.items():
+        ends += [steps[-1].loss, *(steps[-1].terms.values() if terms else ())]
         index = [step.index for step in steps]
-        (line,) = axis.loglog(index, [step.loss for step in steps], label=label)
+        axis.loglog(index, [step.loss for step in steps], linewidth=3 if terms else 1.5, label=label)
         for name in steps[0].terms if terms else ():
             values = [step.terms[name] for step in steps]
             axis.loglog(index, values, linewidth=1, linestyle=":" if name == "tv" else "--", label=f"{label}: {name}")
     axis.set(xlabel="step", ylabel="loss")
+    if terms and (positive := [value for value in ends if value > 0]):
+        axis.set_ylim(bottom=min(positive) / 4)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     return figure_image(figure, "png", alt="loss against steps: " + ", ".join(runs))

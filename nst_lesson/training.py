@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import signal
 import sys
 import time
@@ -33,6 +34,7 @@ from .photographs import Draws, Pairs, Photographs
 from .transformer import TransformationNetwork, save_style_model
 
 PRECISIONS = ("no", "bf16", "fp16")
+WORKERS_PREFIX = r"^nst_lesson\.errors\.\w+: "  # how a traceback names what was raised
 HANDLING = (  # options of the command line that another run of the same training may change, or that `train` records
     *("out", "steps", "batch_size", "learning_rate", "precision", "workers", "device", "compile"),
     *("checkpoint_every", "report_every"),
@@ -93,7 +95,8 @@ def train(
     or a damaged one, for one that cannot be written, and when the loss is no longer a number; the last checkpoint then
     stays as it was.
     """
-    _check(steps, batch_size, learning_rate, precision)
+    _check_counts(steps=steps, batch_size=batch_size, checkpoint_every=checkpoint_every)
+    _check(learning_rate, precision, device)
     accelerator = _accelerator(device, precision)
     batch = batch_size * accelerator.num_processes
     network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU, and on a GPU in half precision
@@ -136,21 +139,31 @@ def train(
 
 def _accelerator(device: str, precision: str) -> Accelerator:
     """Accelerate's helper for this process. Raises LessonError where an earlier one had another precision or device."""
+    fixed = "precision and device are fixed for one Python process: restart it"
     try:
-        return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+        accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
     except ValueError as error:
-        raise LessonError(f"precision and device are fixed for one Python process: restart it ({error})") from None
+        raise LessonError(f"{fixed} ({error})") from None
+    if accelerator.device.type != torch.device(device).type:
+        raise LessonError(f"{fixed} (an earlier training took {accelerator.device.type}, this one wants {device})")
+    return accelerator
 
 
-def _check(steps: int, batch_size: int, learning_rate: float, precision: str) -> None:
-    """ParameterError for settings that make no sense."""
-    for name, value in {"steps": steps, "batch_size": batch_size}.items():
+def _check_counts(**counts: int) -> None:
+    """ParameterError for a count below 1."""
+    for name, value in counts.items():
         if value < 1:
             raise ParameterError(f"{name} is {value}; give at least 1")
+
+
+def _check(learning_rate: float, precision: str, device: str) -> None:
+    """ParameterError for settings that make no sense."""
     if not 0 < learning_rate < math.inf:
         raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
     if precision not in PRECISIONS:
         raise ParameterError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}")
+    if precision == "fp16" and device == "cpu":
+        raise ParameterError("precision 'fp16' wants a GPU: a CPU takes 'bf16' or 'no'")
 
 
 def _ignore_ctrl_c(_worker: int) -> None:
@@ -222,7 +235,9 @@ def train_as_told(
     told = {name: value for name, value in vars(options).items() if name not in HANDLING}
     names = ("steps", "batch_size", "learning_rate", "checkpoint_every", "workers", "precision")
     try:
+        _check_counts(report_every=options.report_every)
         device = resolve_device(options.device)
+        PartialState(cpu=device == "cpu")  # of several processes each takes a GPU of its own, before anything is there
         steps = train(
             network,
             *begin(device),
@@ -242,7 +257,8 @@ def train_as_told(
         if PartialState().is_main_process:
             save(network, options.out / "model.safetensors")
     except LessonError as error:
-        print(f"nst_lesson.training: {error}", file=sys.stderr)
+        reason = str(error).strip().splitlines()[-1]  # one from a worker comes with its traceback before it
+        print(f"nst_lesson.training: {re.sub(WORKERS_PREFIX, '', reason)}", file=sys.stderr)
         return 2
     return 0
 

@@ -38,7 +38,7 @@ class TransformationNetwork(nn.Module):
         if normalization not in ("instance", "batch"):
             raise ParameterError(f"normalization is {normalization!r}; choose one of instance, batch")
         small, middle, large = (max(1, round(width * channels)) for channels in (32, 64, 128))
-        self.width = width
+        self.width, self.normalization = width, normalization
         norm = nn.BatchNorm2d if normalization == "batch" else InstanceNorm
         self.down = nn.Sequential(
             *_layer(norm, 3, small, 9), *_layer(norm, small, middle, 3, 2), *_layer(norm, middle, large, 3, 2)
@@ -106,10 +106,11 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
 
 
 def save_style_model(network: TransformationNetwork, path: str | os.PathLike[str]) -> None:
-    """Write the weights as 16-bit floats (half the size, no visible difference), with the width, as safetensors."""
+    """Write the weights as 16-bit floats (half the size, no visible difference), with the form, as safetensors."""
     state = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
+    form = {"width": json.dumps(network.width), "normalization": network.normalization}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"width": json.dumps(network.width)})
+        save_file(state, temporary, metadata=form)
 
 
 def load_style_model(name: str | os.PathLike[str]) -> TransformationNetwork:
@@ -125,9 +126,10 @@ def load_style_model(name: str | os.PathLike[str]) -> TransformationNetwork:
             raise ParameterError(f"there is no style model {str(name)!r} (there are: {known}), nor a .safetensors file")
     try:
         with safe_open(path, "pt") as file:
-            width = json.loads((file.metadata() or {})["width"])
+            form = file.metadata() or {}
+            width, normalization = json.loads(form["width"]), form.get("normalization", "instance")
             state = {key: file.get_tensor(key).float() for key in file.keys()}
-        network = TransformationNetwork(width)
+        network = TransformationNetwork(width, normalization)
         network.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise LessonError(f"{path} is no style model of this course: {str(error).splitlines()[0]}") from None
@@ -152,9 +154,10 @@ def _with_statistics_of(network: TransformationNetwork, crops: list[Tensor]) -> 
     """A copy of `network` whose instance normalization uses the statistics of `crops`, taken as one picture.
 
     Instance normalization of one picture in pieces is batch normalization over the pieces: torch measures the
-    statistics in training mode (all at once, with momentum 1) and keeps them in evaluation mode.
+    statistics in training mode, which a new layer is in (all at once, with momentum 1), and keeps them in evaluation
+    mode.
     """
-    network = copy.deepcopy(network).train()
+    network = copy.deepcopy(network).eval()  # batch normalization keeps the statistics of its training
     for parent in list(network.modules()):
         for name, module in parent.named_children():
             if isinstance(module, InstanceNorm):

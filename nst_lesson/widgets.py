@@ -20,11 +20,11 @@ import ipywidgets
 import torch
 from torch import Tensor
 
-from .backbones import STYLE_LAYERS
+from .backbones import STYLE_LAYERS, Backbone
 from .errors import LessonError, ParameterError
-from .gatys import Backbone, Step, check_images, transfer
+from .gatys import Step, check_images, transfer
 from .images import load_image, to_pil
-from .losses import gram_matrix, style_loss
+from .losses import FeatureExtractor, gram_matrix, style_loss
 from .show import show_images, show_maps
 
 REDRAW_SECONDS = 0.2  # five pictures a second are enough for the eye and for a slow connection
@@ -184,7 +184,7 @@ class StyleMixer(LiveTransfer):
         self,
         content: Tensor,
         style: Tensor,
-        backbone: Backbone,
+        backbone: FeatureExtractor,
         steps: int = 60,
         *,
         layers: Sequence[str] = STYLE_LAYERS,

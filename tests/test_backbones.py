@@ -485,6 +485,9 @@ def test_devices(monkeypatch):
     with pytest.raises(ParameterError, match="no 'cuda' device; choose 'auto' or 'cpu'"):
         load_backbone("random", device="cuda")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert resolve_device("auto") == resolve_device("mps") == "mps"
+    assert resolve_device("auto") == "cpu" and resolve_device("mps") == "mps"
+    assert resolve_device(torch.device("cpu")) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == "cuda" and resolve_device("cuda:1") == "cuda:1"
     with pytest.raises(ParameterError, match="unknown device 'gpu'; choose one of .*auto, cuda, mps, cpu|cpu, auto"):
         resolve_device("gpu")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nst_lesson.checks.framework import NotAttempted, Wrong, call, close, exercise, expect_gradient, expect_tensor
+from nst_lesson.checks.framework import ReturnedNone, Wrong, call, close, exercise, expect_gradient, expect_tensor
 
 
 @exercise
@@ -42,7 +42,7 @@ def silent(x: Tensor) -> Tensor:
         (lambda x: x + x, "double: correct"),
         (lambda x: 2 * x.double(), "double: correct"),
         (stub, "double: not attempted yet"),
-        (lambda x: None, "double: not attempted yet"),
+        (lambda x: None, "double: not yet - it returns None: is its `return` missing?"),
         (lambda x: 3 * x, "double: not yet - it does not return twice its input"),
         (lambda x: 2 * x + torch.nan, "double: not yet - it does not return twice its input"),
         (lambda x: (2 * x).T, "double: not yet - it returns the shape (2, 1); (1, 2) is expected"),
@@ -77,7 +77,7 @@ def test_a_student_can_interrupt_an_endless_answer():
 
 def test_call_returns_what_the_answer_returns():
     assert call(lambda a, b: (a, b), 1, "two") == (1, "two")
-    with pytest.raises(NotAttempted):
+    with pytest.raises(ReturnedNone):
         call(lambda: None)
 
 

@@ -62,7 +62,7 @@ WRONG = {
         (lambda x: x.reshape(-1, 3).mean(0), "not the mean over all the pixels"),
         (lambda x: x.mean((0, 2, 4)), "raised IndexError"),
         (scaled_in_place, "modifies its input"),
-        (lambda x: None, "not attempted yet"),
+        (lambda x: None, "it returns None: is its `return` missing?"),
     ],
     "blend": [
         (lambda a, b, alpha: alpha * a + (1 - alpha) * b, "swapped"),

@@ -175,6 +175,7 @@ def test_stylize_with_bad_input_is_one_line_and_writes_nothing(nst_lesson, tmp_p
     result = nst_lesson("stylize", "nothing.jpg", "--model", "mine.safetensors", "-o", "out.png")
     assert_bad_input(result, "nothing.jpg")
     assert not (tmp_path / "out.png").exists()
+    assert_bad_input(nst_lesson("stylize", "nothing.jpg", "--model", "mine.safetensors", "-o", "out.tiff"), "out.tiff")
 
 
 def test_doctor_finds_what_is_needed_here(nst_lesson):
@@ -183,6 +184,16 @@ def test_doctor_finds_what_is_needed_here(nst_lesson):
     assert result.status == 0
     for word in "Python torch torchvision cores memory disk weights paintings ipywidgets kernel".split():
         assert any(word in line for line in result.out.splitlines() if line.startswith("["))
+
+
+def test_doctor_finds_weights_in_a_folder_of_the_class(tmp_path, monkeypatch):
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / "vgg19-dcbb9e9d.pth").touch()
+    monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NST_LESSON_WEIGHTS", "~/stick")
+    (found,) = doctor._weights()
+    assert found.ok and "vgg19-dcbb9e9d" in found.text
 
 
 def test_doctor_goes_on_after_a_failure_and_gives_remedies(nst_lesson, monkeypatch):

@@ -244,5 +244,9 @@ def test_names_and_emptiness_are_one_line(pocket):
     term = StyleTerm(("relu1_1",), lambda found: found["relu1_1"].sum())
     with pytest.raises(ParameterError, match="may not be called 'tv'"):
         make_control_objective(pocket, None, {"tv": (1.0, term)})
-    with pytest.raises(ParameterError, match="there is no term"):
-        make_control_objective(pocket, None, {})
+    for terms in ({}, {"paint": (0.0, term)}):
+        with pytest.raises(ParameterError, match="there is no term"):
+            make_control_objective(pocket, None, terms)
+    for weight in (-1.0, float("nan")):
+        with pytest.raises(ParameterError, match="the weight of paint is"):
+            make_control_objective(pocket, None, {"paint": (weight, term)})

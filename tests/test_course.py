@@ -161,6 +161,18 @@ def test_a_picture_file_becomes_absolute_and_a_sample_name_stays(lesson, tmp_pat
     assert check_parameters(lesson, {"style": "x" * 5000})  # longer than any file name
 
 
+def test_files_in_a_list_and_a_folder_become_absolute(tmp_path, monkeypatch):
+    parameters = 'styles: list[str] = []  # some\nimages: str = ""  # a folder\nbackbone: str = "pocket"  # network'
+    lesson = write_lesson(tmp_path / "tiny.ipynb", parameters=parameters)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.jpg").touch()
+    for name in ("photos", "wave", "pocket"):
+        (tmp_path / name).mkdir()
+    found = check_parameters(lesson, {"styles": "my.jpg,wave", "images": "photos", "backbone": "pocket"})
+    assert found.pop("styles") == [str(tmp_path / "my.jpg"), "wave"]
+    assert found == {"images": str(tmp_path / "photos"), "backbone": "pocket"}
+
+
 @pytest.mark.parametrize(
     "parameters", ["steps: int = ", "steps: dict[str, int] = {}", "steps: Path = None", "steps: list = []", "%time"]
 )

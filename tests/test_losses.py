@@ -180,6 +180,18 @@ def test_total_variation_of_one_pixel_rows_and_columns_is_a_number_with_a_gradie
         assert image.grad.isfinite().all()
 
 
+def test_targets_of_16_bits_do_not_overflow():
+    """The sum of squares of 40,000 features of 2 is 160,000: more than 16 bits can hold."""
+
+    def extractor(image, layers):
+        return {name: (4 * image).half() for name in layers}
+
+    weights = {"content_weight": 1.0, "style_weight": 0.0, "tv_weight": 0.0}
+    loss = PerceptualLoss(extractor, style=None, **weights, content_layers=["x"], style_layers=[])
+    photo = torch.full((1, 3, 120, 120), 0.5)
+    assert loss(0 * photo, loss.contents(photo))["content"].item() == pytest.approx(1.0)
+
+
 def test_total_variation_of_ramps_by_hand():
     across = torch.arange(5.0).mul(0.5).expand(1, 3, 4, 5)  # every step across is 0.5, every step down 0
     assert total_variation(across) == 0.25

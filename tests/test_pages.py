@@ -50,6 +50,11 @@ def test_formulas_become_mathml_and_code_stays(page_of):
     assert "formula0place" not in page and "MathJax" not in page
 
 
+def test_a_formula_with_a_slip_stays_as_it_was_written(page_of):
+    page = page_of(markdown("A slip: $\\left( x < 1$, and $y$"))
+    assert r"<code>$\left( x &lt; 1$</code>" in page and page.count("<math") == 1
+
+
 def test_links_between_lessons_lead_to_pages(page_of):
     page = page_of(markdown("See [03](03_gram_matrices.ipynb) and [there](04_x.ipynb#start) and [nbval](https://a.b/c)."))
     assert 'href="03_gram_matrices.html"' in page and 'href="04_x.html#start"' in page and "https://a.b/c" in page

@@ -53,6 +53,12 @@ def test_atomic_path_leaves_the_old_file_on_failure(tmp_path, error):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_atomic_path_makes_the_folders_on_the_way(tmp_path):
+    with paths.atomic_path(tmp_path / "a" / "b" / "c.txt") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"
+
+
 def test_atomic_path_gives_the_permissions_of_a_normal_file(tmp_path):
     (tmp_path / "normal").write_text("")
     with paths.atomic_path(tmp_path / "atomic") as temporary:

@@ -18,6 +18,7 @@ from nst_lesson.checkpoint import Checkpoint
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.photographs import Draws, Photographs
 from nst_lesson.training import evaluate, main, train
+from nst_lesson.transformer import TransformationNetwork
 
 KILLS = 5
 
@@ -133,7 +134,9 @@ def test_a_step_tells_what_it_measured():
         ({"steps": 0}, "steps is 0; give at least 1"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; give a number above 0"),
+        ({"checkpoint_every": 0}, "checkpoint_every is 0"),
         ({"precision": "fp8"}, "precision is 'fp8'; choose one of no, bf16, fp16"),
+        ({"precision": "fp16"}, "'fp16' wants a GPU"),
     ],
     ids=str,
 )
@@ -182,6 +185,16 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path):
     with pytest.raises(LessonError, match="learning_rate 0.001 there and 0.1 here"):
         trained(4, checkpoint=path, settings={"style": "wave"}, learning_rate=0.1)
     assert path.read_bytes() == before
+
+
+def test_a_checkpoint_of_a_network_of_another_form_is_refused_and_changes_nothing(tmp_path):
+    data, path = photographs(size=16), tmp_path / "checkpoint.safetensors"
+    next(train(TransformationNetwork(0.05), to_gray, data, steps=2, checkpoint=path, checkpoint_every=1))
+    wider = TransformationNetwork(0.1)
+    before = weights(wider)
+    with pytest.raises(LessonError, match="of a network of another form"):
+        next(train(wider, to_gray, data, steps=2, checkpoint=path))
+    assert equal(weights(wider), before)
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
@@ -315,3 +328,20 @@ def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
     assert main(["wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("nst_lesson.training: no images")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--report-every", "0"], "report_every is 0; give at least 1"),
+        (["--images", "broken", "--workers", "1"], "none of the 1 image files can be read; the first is broken/a.jpg"),
+    ],
+    ids=["report", "worker"],
+)
+def test_bad_input_to_the_command_is_one_line_also_from_a_worker(tmp_path, options, message):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_bytes(b"x")
+    result = subprocess.run(command("out", *options), cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"nst_lesson.training: {message}")

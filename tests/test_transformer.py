@@ -123,6 +123,17 @@ def test_a_model_comes_back_from_its_file_to_half_precision(network, tmp_path):
     assert (tmp_path / "mine.safetensors").stat().st_size < 2.2 * sum(p.numel() for p in network.parameters()) + 8000
 
 
+def test_a_model_with_batch_normalization_comes_back_too_and_its_tiles_use_its_own_statistics(tmp_path):
+    torch.manual_seed(0)
+    trained = TransformationNetwork(0.1, "batch")
+    with torch.no_grad():
+        trained(torch.cat([picture(64, 64, seed) for seed in range(4)]))  # statistics of its training
+    save_style_model(trained, tmp_path / "batch.safetensors")
+    again = load_style_model(tmp_path / "batch.safetensors")
+    image = picture(200, 300)
+    torch.testing.assert_close(stylize(again, image, tile=192), stylize(again, image), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_damaged_or_foreign_file_is_one_line(tmp_path, content):
     path = tmp_path / "bad.safetensors"

@@ -87,11 +87,9 @@ def kept_network(path: Path) -> TransformationNetwork:
     """A network that `train_all` kept, as it would be shipped: through a file of 16-bit floats."""
     network = TransformationNetwork(WIDTH, path.stem.split("-")[0])
     network.load_state_dict(torch.load(path, weights_only=True))
-    if "instance" in path.stem:
-        shipped = path.with_suffix(".safetensors")
-        save_style_model(network, shipped)
-        return load_style_model(shipped)
-    return network.eval().requires_grad_(False)
+    shipped = path.with_suffix(".safetensors")
+    save_style_model(network, shipped)
+    return load_style_model(shipped)
 
 
 def curve(log: Path) -> dict[str, list[float]]:

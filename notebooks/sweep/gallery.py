@@ -69,9 +69,9 @@ def main(folder: Path, runs: list[str]) -> None:
     shown = [name for name in names if len({str(row.get(name)) for row in done}) > 1 or name in ("run", "failed")]
     lines = []
     for row in rows:
-        picture = folder / str(row["run"]) / "stylized.png"
-        address = html.escape(picture.relative_to(folder).as_posix())
-        image = f'<img alt="{html.escape(str(row["run"]))}" src="{address}">' if picture.exists() else ""
+        pictures = sorted((folder / str(row["run"])).glob("*.png"), key=lambda path: path.name != "stylized.png")[:1]
+        addresses = [html.escape(path.relative_to(folder).as_posix()) for path in pictures]
+        image = "".join(f'<img alt="{html.escape(str(row["run"]))}" src="{address}">' for address in addresses)
         cells = "".join(
             f'<td class="{"failed" if name == "failed" else ""}">{html.escape(format_value(row.get(name, "")))}</td>'
             for name in shown

@@ -16,8 +16,7 @@ class Wrong(Exception):
 def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
     """Turn `check`, which raises Wrong for a wrong answer, into what a notebook calls: it prints a line, never raises.
 
-    A stub that still raises NotImplementedError or returns None is "not attempted yet", so that an untouched notebook
-    runs to its end.
+    A stub that still raises NotImplementedError is "not attempted yet", so that an untouched notebook runs to its end.
     """
 
     @functools.wraps(check)
@@ -25,7 +24,7 @@ def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
         name = check.__name__
         try:
             check(answer)
-        except (NotImplementedError, NotAttempted):
+        except NotImplementedError:
             print(f"{name}: not attempted yet")
         except Wrong as wrong:
             print(f"{name}: not yet - {wrong}")
@@ -38,8 +37,8 @@ def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
     return run
 
 
-class NotAttempted(Exception):
-    """The stub returned None."""
+class ReturnedNone(Wrong):
+    """The answer returned nothing."""
 
 
 def call(answer: Callable, *inputs: object) -> object:
@@ -47,7 +46,7 @@ def call(answer: Callable, *inputs: object) -> object:
     before = [x.clone() if isinstance(x, Tensor) else None for x in inputs]
     result = answer(*inputs)
     if result is None:
-        raise NotAttempted
+        raise ReturnedNone("it returns None: is its `return` missing?")
     for x, old in zip(inputs, before, strict=True):
         if old is not None and not torch.equal(x.detach(), old.detach()):
             raise Wrong("it modifies its input: build a new tensor instead of changing the one you were given")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .framework import NotAttempted, Wrong, call, close, exercise
+from .framework import ReturnedNone, Wrong, call, close, exercise
 
 
 @exercise
@@ -121,7 +121,7 @@ def _expect_never(answer: Callable, case: tuple[float, float, float]) -> None:
     where = "where fast_seconds is as long as slow_seconds" if case[1] == case[2] else "where the network is slower"
     try:
         reply = call(answer, *case)
-    except NotAttempted:
+    except ReturnedNone:
         raise Wrong(f"it returns None {where}: training never pays, which is math.inf") from None
     except ZeroDivisionError:
         raise Wrong(f"it divides by zero {where}: training never pays, which is math.inf") from None

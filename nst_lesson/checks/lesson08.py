@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .framework import NotAttempted, Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import ReturnedNone, Wrong, call, close, exercise, expect_gradient, expect_tensor
 
 Moments = tuple[Tensor, Tensor]
 EPSILON = 1e-5  # stands beside every variance, so that a channel without any is no division by zero
@@ -126,7 +126,7 @@ def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
         raise Wrong(next((name for name, values in mistakes.items() if numbers == values), otherwise))
     try:
         call(answer, [2.0, 3.0], 5)
-    except NotAttempted:
+    except ReturnedNone:
         raise Wrong("it returns None where training ends before patience does: return the best so far") from None
 
 
