@@ -10,6 +10,7 @@ from torch.nn import functional as F
 import nst_lesson as nst
 from nst_lesson.adain import (
     COLORS,
+    LOSS_LAYERS,
     SCALES,
     AnyStyleNetwork,
     adain,
@@ -132,19 +133,18 @@ def test_fewer_scales_and_other_depths():
 def test_the_loss_is_the_one_by_hand(network, statistics):
     vgg, pairs = nst.load_backbone("pocket"), torch.cat([picture(64, 64, n) for n in range(4)]).view(2, 6, 64, 64)
     weights = {"style_weight": 2.0, "identity_weight": 5.0, "tv_weight": 3.0}
-    terms = any_style_loss(vgg, style_layers=["relu1_1"], statistics=statistics, **weights)(network, pairs)
+    terms = any_style_loss(vgg, statistics=statistics, **weights)(network, pairs)
     content = style = smooth = identity = 0.0
     for number, pair in enumerate(pairs):
         photo, painting = pair[None, :3], pair[None, 3:]
         painted = network(photo, painting)
-        f, s, p = (vgg(x, ("relu1_1", "relu4_1")) for x in (painted, painting, photo))
+        f, s, p = (vgg(x, LOSS_LAYERS) for x in (painted, painting, photo))
         target = adain(p["relu4_1"], moments(s["relu4_1"]))
         content += ((f["relu4_1"] - target).square().sum() / target.square().sum()) / 2
-        if statistics == "gram":
-            mine, wanted = nst.gram_matrix(f["relu1_1"]), nst.gram_matrix(s["relu1_1"])
-        else:
-            mine, wanted = torch.cat(moments(f["relu1_1"])), torch.cat(moments(s["relu1_1"]))
-        style += 2 * ((mine - wanted).square().sum() / wanted.square().sum()) / 2
+        for layer in LOSS_LAYERS:
+            describe = nst.gram_matrix if statistics == "gram" else lambda features: torch.cat(moments(features))
+            mine, wanted = describe(f[layer]), describe(s[layer])
+            style += 2 * ((mine - wanted).square().sum() / wanted.square().sum()) / len(LOSS_LAYERS) / 2
         smooth += 3 * sum(painted.diff(dim=d).square().mean() for d in (2, 3)) / 2
         own = painting if number else photo
         identity += 5 * (network(own, own) - own).square().mean() / 2
