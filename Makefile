@@ -25,7 +25,7 @@ test: $(READY)  ## the tests that a change must pass (minutes)
 	@echo "all tests pass; \`make soak\` runs the long ones"
 
 soak: $(READY)  ## the long tests, with every lesson at its defaults
-	@$(BIN)/python -m pytest -q -m soak
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m soak --numprocesses 2 --dist loadfile
 	@echo "all long tests pass"
 
 colab-check: $(READY)  ## run the lessons in an environment like Colab's (part of soak)
