@@ -34,7 +34,8 @@ TEMPLATES = {
 {%- block html_head_css -%}
 <style>
   main { max-width: 58rem; margin: auto; }
-  .jp-OutputPrompt { box-sizing: border-box; min-width: 76px; }  /* as wide as "Out[10]:", also where it is empty */
+  :root { --jp-cell-prompt-width: 80px; }  /* room for "Out[10]:", and code and outputs in one line */
+  .jp-InputPrompt, .jp-OutputPrompt { box-sizing: border-box; }
   .jp-OutputArea-output img, .jp-RenderedMarkdown img { max-width: 100%; height: auto; }
   .jp-RenderedHTMLCommon table { display: block; overflow-x: auto; max-width: 100%; }
   .jp-RenderedHTMLCommon math[display=block] { margin: 0.7em 0; padding: 0.3em 0; overflow: auto hidden; }

@@ -15,15 +15,8 @@ from .paths import PACKAGE, atomic_path
 COLAB = "https://colab.research.google.com"
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n", re.MULTILINE)
 ADDRESS = re.compile(r'^REPOSITORY, BRANCH = ".*?", ".*?"', re.MULTILINE)  # in each setup cell
-URL = re.compile(r'^Repository = "(.*)"$', re.MULTILINE)  # in pyproject.toml: the one place of the address
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 SOLUTION = re.compile(r"<details><summary>Solution</summary>.*?</details>\n*", re.DOTALL)
-
-
-def repository() -> str:
-    """OWNER/NAME of the course on GitHub as pyproject.toml has it, or "" while none is set."""
-    found = URL.search(_root().joinpath("pyproject.toml").read_text(encoding="utf-8"))
-    return found[1].removeprefix("https://github.com/") if found else ""
 
 
 def write_badges(repo: str, branch: str = "main") -> list[Path]:

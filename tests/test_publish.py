@@ -1,6 +1,7 @@
 """Badges and the address stand together, in a clone and in a fork; a handout has no solutions and the same code."""
 
 import shutil
+import tomllib
 
 import nbformat
 import pytest
@@ -24,13 +25,19 @@ def clone(tmp_path, monkeypatch):
     return tmp_path
 
 
+def repository(clone=ROOT):
+    """OWNER/NAME of the course on GitHub as pyproject.toml has it, or "" while none is set."""
+    urls = tomllib.loads((clone / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    return urls.get("Repository", "").removeprefix("https://github.com/")
+
+
 def texts(clone):
     return {path.relative_to(clone): path.read_text(encoding="utf-8") for path in clone.rglob("*.*")}
 
 
 def test_the_course_has_badges_only_with_an_address_and_the_same_everywhere():
     """Whatever the address of this clone is, none while it is not set."""
-    repo = publish.repository()
+    repo = repository()
     address = f"https://github.com/{repo}" if repo else ""
     for path in course.lessons().values():
         notebook = nbformat.read(path, as_version=4)
@@ -47,7 +54,7 @@ def test_badges_come_change_and_go(clone):
     assert publish.write_badges("") == []
 
     assert len(publish.write_badges("somebody/course")) == 4
-    assert publish.repository() == "somebody/course"
+    assert repository(clone) == "somebody/course"
     lesson = nbformat.read(clone / "notebooks" / "00_start_here.ipynb", as_version=4)
     link = "https://colab.research.google.com/github/somebody/course/blob/main/notebooks/00_start_here.ipynb"
     assert lesson.cells[0].source.count(link) == 1
