@@ -264,8 +264,8 @@ def fetch_weights(name: str) -> Path:
 def resolve_device(device: str | torch.device = "auto") -> str:
     """`device`, or for "auto" an NVIDIA GPU where there is one, else the CPU.
 
-    Apple's "mps" only when asked: up to torch 2.8 it has no eigenvalues and no averages over uneven areas, which
-    lessons 08 and 09 need. Raises ParameterError for a device that is unknown or absent.
+    Apple's "mps" only when asked: lessons 08 and 09 need eigenvalues and averages over uneven areas, which many
+    versions of torch lack there. Raises ParameterError for a device that is unknown or absent.
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
