@@ -184,11 +184,13 @@ def any_style_loss(
         raise ParameterError(f"statistics is {statistics!r}; choose one of moments, gram")
 
     def distance(mine: Tensor, wanted: Tensor) -> Tensor:
+        """Of features of one layer (B, C, H, W), relative and summed over the batch: a scalar."""
         if statistics == "gram":
             return style_loss(gram_matrix(mine), gram_matrix(wanted))
         return content_loss(torch.cat(moments(mine), dim=1), torch.cat(moments(wanted), dim=1))
 
     def batch_loss(network: nn.Module, pairs: Tensor) -> dict[str, Tensor]:
+        """The weighted terms, means over the pairs (B, 6, S, S)."""
         photographs, paintings = pairs.split(3, dim=1)
         with torch.no_grad():
             wanted = backbone(paintings, {*LOSS_LAYERS, CONTENT_LAYER})
@@ -258,6 +260,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
     def begin(device: str) -> tuple[BatchLoss, Pairs]:
+        """The loss on a device, and the pairs."""
         backbone = load_backbone(options.backbone, device=device)
         weights = {name: getattr(options, name) for name in WEIGHTS}
         loss = any_style_loss(backbone, statistics=options.statistics, **weights)

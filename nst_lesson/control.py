@@ -104,6 +104,7 @@ def style_term(
             wanted[name] = (directions, (*found, _root(found[1])) if statistics == "covariance" else found)
 
     def loss(found: Mapping[str, Tensor]) -> Tensor:
+        """The mean distance over the layers, of the picture's features {layer: (1, C, H, W)}."""
         distances = (
             _distance(_statistics(found[k], statistics, directions, _weights(found[k], where, margin)), target)
             for k, (directions, target) in wanted.items()
@@ -125,6 +126,7 @@ def patch_term(
         wanted = {name: F.unfold(f, side)[0].T.contiguous() for name, f in backbone(painting, layers).items()}
 
     def loss(found: Mapping[str, Tensor]) -> Tensor:
+        """The mean distance over the layers, of the picture's features {layer: (1, C, H, W)}."""
         distances = []
         for name, patches in wanted.items():
             mine = F.unfold(found[name], side)[0].T
@@ -187,6 +189,7 @@ def make_control_objective(
     layers = {*shares, *(name for _, term in terms.values() for name in term.layers)}
 
     def objective(image: Tensor) -> dict[str, Tensor]:
+        """The weighted terms of a picture (1, 3, H, W)."""
         found = backbone(image, layers) if layers else {}
         values = {name: weight * term.loss(found) for name, (weight, term) in terms.items()}
         if shares:

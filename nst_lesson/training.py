@@ -62,6 +62,7 @@ def stylizing_loss(loss: PerceptualLoss) -> BatchLoss:
     """The perceptual loss of what a network makes of a batch of photographs (Johnson et al. 2016)."""
 
     def batch_loss(network: nn.Module, photographs: Tensor) -> dict[str, Tensor]:
+        """The weighted terms, means over the photographs (B, 3, S, S)."""
         contents = loss.contents(photographs)
         return loss(network(photographs), contents)
 
@@ -227,6 +228,7 @@ def train_as_told(
     stopped: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
+        """Ask the loop to end after its step; from now on Ctrl-C interrupts at once."""
         stopped.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -62,6 +62,11 @@ def test_badges_come_change_and_go(clone):
     assert link in (clone / "README.md").read_text(encoding="utf-8")
     assert publish.write_badges("somebody/course") == []
 
+    publish.write_handout(clone / "class")
+    handed = (clone / "class" / "00_start_here.ipynb").read_text(encoding="utf-8")
+    assert "https://github.com/somebody/course" in handed and "colab.research" not in handed
+    shutil.rmtree(clone / "class")
+
     publish.write_badges("else/fork", "class-2027")
     now = "".join(texts(clone).values())
     assert "somebody" not in now and now.count("/github/else/fork/blob/class-2027/") == 3
