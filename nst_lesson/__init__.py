@@ -1,77 +1,75 @@
-"""Neural style transfer, taught by running it. `import nst_lesson as nst` is all that a lesson needs."""
+"""Neural style transfer, taught by running it. `import nst_lesson as nst` is all that a lesson imports of it."""
 
 from . import checks as check
-from .backbones import STYLE_LAYERS, load_backbone, resolve_device, stand_ins
-from .control import (
-    keep_luminance,
-    layer_mask,
-    make_control_objective,
-    match_colors,
-    nearest_patches,
-    patch_term,
-    style_term,
-)
 from .errors import LessonError
-from .gatys import (
-    CONTENT_LAYERS,
-    Step,
-    coarse_to_fine,
-    make_objective,
-    optimize,
-    reconstruct,
-    synthesize_texture,
-    transfer,
-)
-from .images import download_names, load_image, photo_names, save_image, style_names, to_pil
-from .losses import NORMALIZATIONS, PerceptualLoss, content_loss, gram_matrix, style_loss, total_variation
-from .masks import MaskPainter
-from .metrics import content_distance, peak_memory_mb, save_results, style_distance
-from .paths import data_dir, run_folder
-from .show import figure_image, plot_losses, show_images, show_maps
-from .sliders import BeforeAfter, PictureSlider
-from .transformer import (
-    TransformationNetwork,
-    load_style_model,
-    save_style_model,
-    style_model_names,
-    stylize,
-)
-from .widgets import GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
+from .methods.any_style import any_style_loss
+from .methods.checkpoint import Checkpoint
+from .methods.gatys import Step, coarse_to_fine, optimize, reconstruct, solver, synthesize_texture, transfer
+from .methods.losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
+from .methods.metrics import content_distance, peak_memory_mb, save_results, style_distance
+from .methods.objective import Content, Objective, Patches, Smoothness, Style, transfer_terms
+from .methods.statistics import layer_mask, nearest_patches
+from .methods.training import Hardware, evaluate, stylizing_loss, train
+from .networks.adain import AnyStyleNetwork, moments, stylize_any
+from .networks.backbones import CONTENT_LAYERS, STYLE_LAYERS, VGG, load_backbone, resolve_device, stand_ins
+from .networks.models import load_model, save_model, style_model_names
+from .networks.transformer import TransformationNetwork, stylize
+from .paths import cache_dir, data_dir, run_folder
+from .pictures.colors import keep_luminance, match_colors
+from .pictures.images import download_names, load_image, photo_names, save_image, style_names, to_pil
+from .pictures.photographs import Pairs, Photographs
+from .view.masks import MaskPainter
+from .view.show import figure_image, plot_losses, show_images, show_maps
+from .view.sliders import BeforeAfter, PictureSlider
+from .view.widgets import GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
+
+__version__ = "0.2.0"
 
 __all__ = [
     "CONTENT_LAYERS",
     "NORMALIZATIONS",
     "STYLE_LAYERS",
+    "VGG",
+    "AnyStyleNetwork",
     "BeforeAfter",
+    "Checkpoint",
+    "Content",
     "GramExplorer",
+    "Hardware",
     "LayerExplorer",
     "LessonError",
     "LiveTransfer",
     "MaskPainter",
-    "PerceptualLoss",
+    "Objective",
+    "Pairs",
+    "Patches",
+    "Photographs",
     "PictureSlider",
+    "Smoothness",
     "Step",
+    "Style",
     "StyleMixer",
     "TransformationNetwork",
+    "any_style_loss",
+    "cache_dir",
     "check",
     "coarse_to_fine",
     "content_distance",
     "content_loss",
     "data_dir",
     "download_names",
+    "evaluate",
     "figure_image",
     "gram_matrix",
     "keep_luminance",
     "layer_mask",
     "load_backbone",
     "load_image",
-    "load_style_model",
-    "make_control_objective",
-    "make_objective",
+    "load_model",
     "match_colors",
+    "moments",
     "nearest_patches",
     "optimize",
-    "patch_term",
     "peak_memory_mb",
     "photo_names",
     "plot_losses",
@@ -79,19 +77,23 @@ __all__ = [
     "resolve_device",
     "run_folder",
     "save_image",
+    "save_model",
     "save_results",
-    "save_style_model",
     "show_images",
     "show_maps",
+    "solver",
     "stand_ins",
     "style_distance",
     "style_loss",
     "style_model_names",
     "style_names",
-    "style_term",
     "stylize",
+    "stylize_any",
+    "stylizing_loss",
     "synthesize_texture",
     "to_pil",
     "total_variation",
+    "train",
     "transfer",
+    "transfer_terms",
 ]

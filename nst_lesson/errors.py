@@ -1,5 +1,12 @@
 """The one family of errors that bad input raises: a single line that says what, where, and what to do."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MOST_NAMES = 100  # that a message lists
+
 
 class LessonError(ValueError):
     """Bad input. The message is one line; the command line prints it and exits with status 2."""
@@ -15,3 +22,15 @@ class WeightsError(LessonError):
 
 class ParameterError(LessonError):
     """A parameter with an unknown name, a wrong type, or a value that makes no sense."""
+
+
+def unknown(what: str, value: object, valid: Iterable[str]) -> ParameterError:
+    """The error for a `value` that is none of `valid`: one line with the most similar name, if there is one, and all.
+
+    Similar is what difflib finds close, or what contains the value.
+    """
+    names, word = list(valid), str(value).lower()
+    near = difflib.get_close_matches(word, names, n=1) or [name for name in names if word and word in name.lower()]
+    hint = f": did you mean {near[0]!r}?" if near else ""
+    more = f", ... ({len(names)} in all)" if len(names) > MOST_NAMES else ""
+    return ParameterError(f"unknown {what} {value!r}{hint} (choose one of {', '.join(names[:MOST_NAMES])}{more})")

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pooch
+from filelock import FileLock, Timeout
 
 from .errors import LessonError
 
+LOCK = ".nst-lesson.lock"  # of a folder of results
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -27,9 +29,17 @@ def data_dir() -> Path:
     raise LessonError(f"the course's data folder is missing beside {PACKAGE}: install nst_lesson again")
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path as a user writes it, "~" being the home folder. Raises LessonError where there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise LessonError(f"cannot find {path} ({error}): write the whole path") from None
+
+
 def cache_dir() -> Path:
     """Where downloads are kept: NST_LESSON_CACHE if set, else the user's cache folder. Created by whoever writes."""
-    return Path(os.environ.get("NST_LESSON_CACHE") or pooch.os_cache("nst_lesson"))
+    return user_path(os.environ.get("NST_LESSON_CACHE") or pooch.os_cache("nst_lesson"))
 
 
 def run_folder(lesson: str, out_dir: str = "") -> Path:
@@ -39,7 +49,7 @@ def run_folder(lesson: str, out_dir: str = "") -> Path:
     same second the later gets a number. Raises LessonError where the folder cannot be made.
     """
     clone = (PACKAGE.parent / "notebooks").is_dir()
-    base = Path(out_dir) if out_dir else (PACKAGE.parent if clone else Path.cwd()) / "runs"
+    base = user_path(out_dir) if out_dir else (PACKAGE.parent if clone else Path.cwd()) / "runs"
     try:
         base.mkdir(parents=True, exist_ok=True)
         if out_dir:
@@ -61,23 +71,34 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it is renamed to `path`, on failure removed.
 
     A reader sees the old file or the new one, never half of one. The temporary name keeps the suffix. Folders on the
-    way that do not exist are made.
+    way that do not exist are made. The file has the permissions that any new file of this process has.
     """
-    path = Path(path)
+    path = user_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    # A private folder beside the file: what is made in it gets the permissions of the umask, which cannot be read
+    # without changing it for every thread.
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem[:50]}-", dir=path.parent) as folder:
+        temporary = Path(folder, f"new{path.suffix}")
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+
+
+@contextmanager
+def locked(folder: str | os.PathLike[str], what: str) -> Iterator[Path]:
+    """Make a folder of results if need be and hold it alone; raises LessonError where another process has it.
+
+    `what` says what is done there, such as "run". The lock is a hidden file in the folder, which goes with the holder.
+    """
+    folder = user_path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LessonError(f"another {what} is writing into {folder}: wait for it, or choose another folder") from None
+    except OSError as error:
+        raise LessonError(f"cannot write into {folder}: {error.strerror}; choose another folder") from None
+    try:
+        yield folder
     finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's umask (it can only be read by setting it)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        lock.release()

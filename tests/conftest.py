@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image
 
-from nst_lesson import course
+from nst_lesson.course import runs as course
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ import torch
 from torch.nn import functional as F
 
 import nst_lesson as nst
-from nst_lesson.adain import (
+from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.methods.training import train
+from nst_lesson.networks.adain import (
     COLORS,
     LOSS_LAYERS,
     SCALES,
@@ -22,9 +24,7 @@ from nst_lesson.adain import (
     save_any_style,
     stylize_any,
 )
-from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.photographs import Pairs, Photographs
-from nst_lesson.training import train
+from nst_lesson.pictures.photographs import Pairs, Photographs
 
 
 def picture(height, width, seed=0):

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision import models
 
-from nst_lesson import backbones
-from nst_lesson.backbones import (
+from nst_lesson.errors import LessonError, ParameterError, WeightsError
+from nst_lesson.networks import backbones
+from nst_lesson.networks.backbones import (
     CONVS,
     STYLE_LAYERS,
     VGG,
@@ -28,9 +29,8 @@ from nst_lesson.backbones import (
     resolve_device,
     stand_ins,
 )
-from nst_lesson.errors import LessonError, ParameterError, WeightsError
-from nst_lesson.images import load_image
 from nst_lesson.paths import data_dir
+from nst_lesson.pictures.images import load_image
 
 TEACHER = Path(__file__).parents[2] / "shared" / "teachers" / "vgg19_conv1_1_to_conv3_4.safetensors"
 

@@ -23,8 +23,9 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image, ImageChops
 from tiny import reduced
 
-from nst_lesson import course, pages
-from nst_lesson.images import load_image, save_image
+from nst_lesson.course import pages
+from nst_lesson.course import runs as course
+from nst_lesson.pictures.images import load_image, save_image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
 

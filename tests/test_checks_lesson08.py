@@ -8,7 +8,7 @@ import torch
 from exercises import verdict
 
 import nst_lesson as nst
-from nst_lesson.adain import adain, moments
+from nst_lesson.networks.adain import adain, moments
 
 
 def normal(content, style, scale=True, add=True, subtract=True, divide=True, over=(2, 3), correction=0):

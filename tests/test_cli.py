@@ -9,8 +9,11 @@ from collections import namedtuple
 import pytest
 from tiny import write_lesson
 
-from nst_lesson import backbones, cli, doctor, images, photographs, transformer
+from nst_lesson.cli import main as cli
+from nst_lesson.course import doctor
 from nst_lesson.errors import WeightsError
+from nst_lesson.networks import backbones, transformer
+from nst_lesson.pictures import images, photographs
 
 Result = namedtuple("Result", "status out err")
 

@@ -23,8 +23,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tiny import reduced
 
-from nst_lesson import course
-from nst_lesson.publish import ADDRESS
+from nst_lesson.course import runs as course
+from nst_lesson.course.publish import ADDRESS
 
 ROOT = Path(__file__).resolve().parents[1]
 LINKED = ("matplotlib", "pillow", "requests", "scikit-image", "scipy", "torch", "torchvision", "tqdm")

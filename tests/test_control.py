@@ -2,11 +2,7 @@
 
 import pytest
 import torch
-from torch.nn import functional as F
-
-import nst_lesson as nst
-from nst_lesson import control
-from nst_lesson.control import (
+from nst_lesson.methods.control import (
     LUMA,
     STATISTICS,
     StyleTerm,
@@ -18,7 +14,11 @@ from nst_lesson.control import (
     patch_term,
     style_term,
 )
+from torch.nn import functional as F
+
+import nst_lesson as nst
 from nst_lesson.errors import ParameterError
+from nst_lesson.methods import control
 
 
 def picture(height, width, seed=0):

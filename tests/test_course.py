@@ -11,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PARAMETERS, write_lesson
 
-from nst_lesson import course
-from nst_lesson.course import check_parameters, find_lesson, parameter_types, parse_value, read_parameters, run_lesson
+from nst_lesson.course import runs as course
+from nst_lesson.course.runs import (
+    check_parameters,
+    find_lesson,
+    parameter_types,
+    parse_value,
+    read_parameters,
+    run_lesson,
+)
 from nst_lesson.errors import LessonError, ParameterError
 
 

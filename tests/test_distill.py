@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from nst_lesson import backbones, distill
-from nst_lesson.backbones import CONVS, STYLE_LAYERS, WIDTHS
+from nst_lesson.methods import distillation as distill
+from nst_lesson.networks import backbones
+from nst_lesson.networks.backbones import CONVS, STYLE_LAYERS, WIDTHS
 
 # Sums of a few hundred float32 products of size one agree to about 1e-5.
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

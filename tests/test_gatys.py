@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_lesson import gatys
-from nst_lesson.backbones import STYLE_LAYERS, VGG, load_backbone
 from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.gatys import (
+from nst_lesson.methods import gatys
+from nst_lesson.methods.gatys import (
     CONTENT_LAYERS,
     LBFGS_START,
     STARTS,
@@ -27,8 +26,9 @@ from nst_lesson.gatys import (
     total,
     transfer,
 )
-from nst_lesson.images import load_image
-from nst_lesson.losses import content_loss, gram_matrix, style_loss, total_variation
+from nst_lesson.methods.losses import content_loss, gram_matrix, style_loss, total_variation
+from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
+from nst_lesson.pictures.images import load_image
 
 OPTIMIZERS = ("lbfgs", "adam")
 ADAM_RATE = gatys.LEARNING_RATES["adam"]

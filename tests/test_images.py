@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from nst_lesson import images
 from nst_lesson.errors import ImageError, ParameterError
-from nst_lesson.images import load_image, save_image, to_pil
+from nst_lesson.pictures import images
+from nst_lesson.pictures.images import load_image, save_image, to_pil
 
 MODES = "1 L P PA LA RGB RGBA RGBa RGBX CMYK YCbCr HSV LAB I F I;16 I;16B".split()
 HALF_LEVEL = 0.5 / 255  # the most that rounding to 8 bits can change

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from exercises import exercises
 
-from nst_lesson import cli, course
+from nst_lesson.cli import main as cli
+from nst_lesson.course import runs as course
 
 PAGE = course.notebooks_dir() / "INSTRUCTORS.md"
 TEXT = PAGE.read_text(encoding="utf-8")

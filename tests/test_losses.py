@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_lesson.errors import ParameterError
-from nst_lesson.losses import NORMALIZATIONS, PerceptualLoss, content_loss, gram_matrix, style_loss, total_variation
+from nst_lesson.methods.losses import (
+    NORMALIZATIONS,
+    PerceptualLoss,
+    content_loss,
+    gram_matrix,
+    style_loss,
+    total_variation,
+)
 
 small_features = st.builds(
     lambda seed, batch, channels, height, width: random(batch, channels, height, width, seed=seed),

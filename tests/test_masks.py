@@ -8,11 +8,11 @@ import io
 import numpy as np
 import pytest
 import torch
+from nst_lesson.methods.control import check_mask
 from PIL import Image
 
-from nst_lesson.control import check_mask
 from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.masks import MaskPainter
+from nst_lesson.view.masks import MaskPainter
 
 HEIGHT, WIDTH = 5, 7
 IMAGE = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))

@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 import torch
 
-from nst_lesson import metrics
-from nst_lesson.backbones import STYLE_LAYERS, VGG
-from nst_lesson.losses import gram_matrix
-from nst_lesson.metrics import content_distance, peak_memory_mb, save_results, style_distance
+from nst_lesson.methods import metrics
+from nst_lesson.methods.losses import gram_matrix
+from nst_lesson.methods.metrics import content_distance, peak_memory_mb, save_results, style_distance
+from nst_lesson.networks.backbones import STYLE_LAYERS, VGG
 
 
 def picture(seed: int) -> torch.Tensor:

@@ -18,7 +18,8 @@ import papermill
 import pytest
 from tiny import write_lesson
 
-from nst_lesson import cli, course
+from nst_lesson.cli import main as cli
+from nst_lesson.course import runs as course
 
 LESSONS = list(course.lessons().values())
 TINY = {"size": 128, "steps": 2}  # where a lesson has such a parameter; half of 128 still passes every pooling

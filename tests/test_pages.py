@@ -8,8 +8,9 @@ import nbformat
 import pytest
 from PIL import Image
 
-from nst_lesson import course, pages
-from nst_lesson.notebooks import WIDGET
+from nst_lesson.course import pages
+from nst_lesson.course import runs as course
+from nst_lesson.course.files import WIDGET
 
 # What a browser would load on its own: sources, style sheets, imports. Links that a reader may click are allowed.
 LOADED = re.compile(

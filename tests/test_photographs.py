@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_lesson import photographs as module
 from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.photographs import Draws, Photographs, fetch_photographs
+from nst_lesson.pictures import photographs as module
+from nst_lesson.pictures.photographs import Draws, Photographs, fetch_photographs
 
 
 def photographs(**options):

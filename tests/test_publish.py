@@ -6,7 +6,9 @@ import tomllib
 import nbformat
 import pytest
 
-from nst_lesson import cli, course, publish
+from nst_lesson.cli import main as cli
+from nst_lesson.course import publish
+from nst_lesson.course import runs as course
 from nst_lesson.errors import LessonError, ParameterError
 
 ROOT = course.notebooks_dir().parent

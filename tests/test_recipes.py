@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import nst_lesson as nst
-from nst_lesson import cli, course
-from nst_lesson.gatys import start_image
+from nst_lesson.cli import main as cli
+from nst_lesson.course import runs as course
+from nst_lesson.methods.gatys import start_image
 
 FILES = sorted((course.notebooks_dir() / "recipes").glob("*.yaml"))
 STORED = Path(__file__).resolve().parents[1] / "data" / "recipes"

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
 from nst_lesson.errors import ParameterError
-from nst_lesson.gatys import Step
-from nst_lesson.show import figure_image, plot_losses, show_images, show_maps
+from nst_lesson.methods.gatys import Step
+from nst_lesson.view.show import figure_image, plot_losses, show_images, show_maps
 
 DPI = 80
 WIDTH = 7.5 * DPI  # the default, in pixels

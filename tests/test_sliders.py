@@ -12,8 +12,8 @@ from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 from nst_lesson.errors import ParameterError
-from nst_lesson.images import load_image
-from nst_lesson.sliders import BeforeAfter, PictureSlider
+from nst_lesson.pictures.images import load_image
+from nst_lesson.view.sliders import BeforeAfter, PictureSlider
 
 
 class Elements(HTMLParser):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import nst_lesson as nst
-from nst_lesson import transformer
+from nst_lesson.networks import transformer
 from nst_lesson.paths import data_dir
 
 NAMES = nst.style_names()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tiny import write_lesson
 
-from nst_lesson import course
+from nst_lesson.course import runs as course
 
 SNAKEFILE = Path(__file__).resolve().parents[1] / "notebooks" / "sweep" / "Snakefile"
 PARAMETERS = """\

@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from nst_lesson import checkpoint as checkpoint_module
-from nst_lesson.checkpoint import Checkpoint
 from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.photographs import Draws, Photographs
-from nst_lesson.training import evaluate, main, train
-from nst_lesson.transformer import TransformationNetwork
+from nst_lesson.methods import checkpoint as checkpoint_module
+from nst_lesson.methods.checkpoint import Checkpoint
+from nst_lesson.methods.training import evaluate, main, train
+from nst_lesson.networks.transformer import TransformationNetwork
+from nst_lesson.pictures.photographs import Draws, Photographs
 
 KILLS = 5
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from nst_lesson import transformer
 from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.images import load_image
-from nst_lesson.transformer import TransformationNetwork, load_style_model, save_style_model, stylize
+from nst_lesson.networks import transformer
+from nst_lesson.networks.transformer import TransformationNetwork, load_style_model, save_style_model, stylize
+from nst_lesson.pictures.images import load_image
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nst_lesson import weights
 from nst_lesson.errors import WeightsError
-from nst_lesson.weights import CHUNK, Published, fetch, load_weights
+from nst_lesson.networks import weights
+from nst_lesson.networks.weights import CHUNK, Published, fetch, load_weights
 
 STATE = {
     "features.0.weight": torch.arange(3 * 40 * 9, dtype=torch.float32).view(40, 3, 3, 3),

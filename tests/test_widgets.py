@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_lesson import widgets
-from nst_lesson.backbones import STYLE_LAYERS, VGG, load_backbone
 from nst_lesson.errors import ImageError, LessonError, ParameterError
-from nst_lesson.gatys import Step, transfer
-from nst_lesson.images import load_image
-from nst_lesson.losses import gram_matrix, style_loss
-from nst_lesson.widgets import REDRAW_SECONDS, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer, Worker
+from nst_lesson.methods.gatys import Step, transfer
+from nst_lesson.methods.losses import gram_matrix, style_loss
+from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
+from nst_lesson.pictures.images import load_image
+from nst_lesson.view import widgets
+from nst_lesson.view.widgets import REDRAW_SECONDS, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer, Worker
 
 PATIENCE = 30  # seconds after which something hangs; nothing here takes one
 

@@ -64,9 +64,7 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     if close(result, wanted):
         return
     if not close(result, result.mT):
-        raise Wrong(
-            "it is not symmetric: at (i, j) subtract mean i times mean j, a column of means times a row"
-        )
+        raise Wrong("it is not symmetric: at (i, j) subtract mean i times mean j, a column of means times a row")
     of_all = mean.mean(0)
     named = {
         "it adds the product of the means: subtract it": grams + product,

@@ -192,8 +192,7 @@ def _distillation_mistakes(features: Tensor, target: Tensor, head: Tensor) -> di
         "it does not divide by the target's energy": (wide - target).square().sum() + (mine - wanted).square().sum(),
         "it takes the mean of the squares: divide by the target's energy instead": (wide - target).square().mean()
         + (mine - wanted).square().mean(),
-        "it divides by the student's energy: divide by the target's": _relative(target, wide)
-        + _relative(wanted, mine),
+        "it divides by the student's energy: divide by the target's": _relative(target, wide) + _relative(wanted, mine),
         "it divides picture by picture and adds up: let the sums run over the batch, then divide once": sum(own),
         "it divides picture by picture and takes the mean: let the sums run over the batch, then divide once": sum(own)
         / len(own),

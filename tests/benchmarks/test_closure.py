@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nst_lesson.backbones import STYLE_LAYERS, VGG, load_backbone
-from nst_lesson.gatys import LBFGS_START, make_objective, total
+from nst_lesson.methods.gatys import LBFGS_START, make_objective, total
+from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
 
 ROUNDS = 7
 CLOCK = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter

@@ -8,12 +8,12 @@ import time
 import pytest
 import torch
 
-from nst_lesson.adain import load_any_style, stylize_any
-from nst_lesson.backbones import STYLE_LAYERS, load_backbone
-from nst_lesson.losses import PerceptualLoss
-from nst_lesson.photographs import Photographs
-from nst_lesson.training import TrainingStep, stylizing_loss, train
-from nst_lesson.transformer import TransformationNetwork, load_style_model, stylize
+from nst_lesson.methods.losses import PerceptualLoss
+from nst_lesson.methods.training import TrainingStep, stylizing_loss, train
+from nst_lesson.networks.adain import load_any_style, stylize_any
+from nst_lesson.networks.backbones import STYLE_LAYERS, load_backbone
+from nst_lesson.networks.transformer import TransformationNetwork, load_style_model, stylize
+from nst_lesson.pictures.photographs import Photographs
 
 ROUNDS = 7
 NARROW = 0.5  # the width of the models that come with the course
@@ -21,8 +21,8 @@ SIZE, BATCH = 256, 4
 
 LARGE = """
 import sys, torch
-from nst_lesson.metrics import peak_memory_mb
-from nst_lesson.transformer import TransformationNetwork, load_style_model, stylize
+from nst_lesson.methods.metrics import peak_memory_mb
+from nst_lesson.networks.transformer import TransformationNetwork, load_style_model, stylize
 image = torch.rand(1, 3, 4096, 4096)
 stylize(TransformationNetwork(float(sys.argv[1])).eval(), image)
 print(peak_memory_mb())

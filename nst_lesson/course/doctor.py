@@ -1,0 +1,143 @@
+"""`nst-lesson doctor`: what the course needs of a machine, each found or not, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+from ..paths import cache_dir, data_dir
+
+STYLES = 6  # paintings that come with the course
+MEMORY_GB = 3.5  # a lesson takes up to 2, a desktop with a browser the rest
+DISK_GB = 1.0  # the published file of VGG-19 has 0.55, and a small copy of it is made beside it
+MARKS = {True: "[OK]  ", False: "[FAIL]", None: "[--]  "}
+INSTALL = 'pip install "nst-lesson[lab]" (in a clone: pip install -e ".[lab]")'
+
+
+class Finding(NamedTuple):
+    """The result of one check: found, missing, or, with None, missing but not needed; and what to do."""
+
+    ok: bool | None
+    text: str
+    remedy: str = ""
+
+
+def report() -> bool:
+    """Print the findings of every check as it is made; True if nothing that is needed is missing."""
+    fine = True
+    for check in CHECKS:
+        for finding in _findings(check):
+            print(f"{MARKS[finding.ok]} {finding.text}", flush=True)
+            if finding.remedy and not finding.ok:
+                print(f"       -> {finding.remedy}", flush=True)
+            fine &= finding.ok is not False
+    print("everything that the course needs is here" if fine else "do what stands behind the arrows, then try again")
+    return fine
+
+
+def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check, and a last one where it fails in a way of its own: that is what a doctor is for."""
+    try:
+        yield from check()
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        yield Finding(False, f"{check.__name__.strip('_')}: {reason}", INSTALL)
+
+
+def _python() -> Iterator[Finding]:
+    ok = (3, 11) <= sys.version_info < (3, 14)
+    yield Finding(ok, f"Python {platform.python_version()} on {platform.system()}", "install Python 3.11, 3.12 or 3.13")
+
+
+def _torch() -> Iterator[Finding]:
+    import torch
+
+    image, filters = torch.ones(1, 1, 8, 8, requires_grad=True), torch.ones(1, 1, 3, 3)
+    torch.nn.functional.conv2d(image, filters).sum().backward()
+    ok = image.grad is not None and image.grad.max().item() == 9  # an inner pixel lies under all nine taps
+    yield Finding(ok, f"torch {torch.__version__} computes a convolution and its gradient", "install torch again")
+    # torchvision's operators are loaded on use: a wheel for another torch fails here and nowhere earlier.
+    import torchvision
+
+    torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    yield Finding(True, f"torchvision {torchvision.__version__} fits this torch")
+
+
+def _device() -> Iterator[Finding]:
+    import torch
+
+    from ..networks.backbones import resolve_device
+
+    device = resolve_device("auto")
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    yield Finding(device != "cpu" or None, f"graphics processor: {name if device != 'cpu' else 'none (not needed)'}")
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    remedy = "unset OMP_NUM_THREADS, or call torch.set_num_threads"
+    yield Finding(True if threads > 1 or cores == 1 else None, f"{cores} cores, of which torch uses {threads}", remedy)
+
+
+def _memory() -> Iterator[Finding]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    text = f"memory: {memory.total / 1e9:.1f} GB, {memory.available / 1e9:.1f} free"
+    yield Finding(memory.total / 1e9 >= MEMORY_GB, text, "run the lessons with -p size 256, or on Colab")
+
+
+def _disk() -> Iterator[Finding]:
+    folder = cache_dir()
+    present = next(place for place in (folder, *folder.parents) if place.is_dir())
+    free = shutil.disk_usage(present).free / 1e9
+    remedy = "free some, or set NST_LESSON_CACHE to a folder on another disk"
+    yield Finding(free >= DISK_GB, f"disk: {free:.1f} GB free for downloads in {folder}", remedy)
+    yield Finding(os.access(present, os.W_OK) or None, "the folder for downloads can be written", remedy)
+
+
+def _weights() -> Iterator[Finding]:
+    folders = [cache_dir() / "weights", Path(os.environ.get("NST_LESSON_WEIGHTS") or cache_dir() / "weights")]
+    files = (path for folder in folders for path in folder.expanduser().glob("*.*"))
+    found = sorted({path.stem for path in files if path.suffix in (".safetensors", ".pth")})
+    remedy = "only for lessons with the real VGG-19: nst-lesson fetch vgg19"
+    yield Finding(bool(found) or None, f"downloaded weights: {', '.join(found) or 'none'}", remedy)
+
+
+def _data() -> Iterator[Finding]:
+    from ..networks.backbones import load_backbone
+    from ..pictures.images import load_image, photo_names, style_names
+
+    styles, remedy = style_names(), "clone or install the course again"
+    for name in (*styles, *photo_names()):
+        load_image(name, 32)
+    text = f"{len(styles)} style paintings and {len(photo_names())} photographs in {data_dir()}"
+    yield Finding(len(styles) >= STYLES, text, remedy)
+    features = load_backbone("pocket")(load_image(photo_names()[0], 64), ["relu5_1"])["relu5_1"]
+    yield Finding(features.isfinite().all().item(), f"the pocket network works ({features.shape[1]} channels)", remedy)
+
+
+def _packages() -> Iterator[Finding]:
+    for name in ("ipywidgets", "papermill", "nbconvert", "jupyterlab"):
+        try:
+            yield Finding(True, f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield Finding(False, f"{name} is missing", INSTALL)
+
+
+def _kernel() -> Iterator[Finding]:
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    from .runs import OwnKernel
+
+    notebook = new_notebook(cells=[new_code_cell("import sys, ipywidgets; print(sys.executable)")])
+    NotebookClient(notebook, kernel_manager_class=OwnKernel, timeout=60).execute()
+    ok = notebook.cells[0].outputs[0].text.strip() == sys.executable
+    yield Finding(ok, f"a notebook kernel of {sys.executable} starts", INSTALL)
+
+
+CHECKS = (_python, _torch, _device, _memory, _disk, _weights, _data, _packages, _kernel)

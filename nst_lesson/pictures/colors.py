@@ -1,0 +1,47 @@
+"""Colors of pictures: keep a photograph's, or take those of another picture (Gatys et al. 2017)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
+EPSILON = 1e-5  # keeps square roots and inverses of a covariance finite
+
+
+def keep_luminance(painted: Tensor, photo: Tensor) -> Tensor:
+    """The brightness of `painted` with the colors of `photo`, both (1, 3, H, W) in [0, 1] (Gatys et al. 2017).
+
+    A color that would leave [0, 1] is drawn toward gray until it does not: its hue and the brightness stay.
+    """
+    weights = painted.new_tensor(LUMA).view(1, 3, 1, 1)
+    bright = (painted * weights).sum(1, keepdim=True)
+    color = photo - (photo * weights).sum(1, keepdim=True)
+    room = torch.where(color > 0, (1 - bright) / color, bright / -color)
+    room = torch.where(color == 0, torch.inf, room).amin(1, keepdim=True).clamp(0, 1)
+    return (bright + room * color).clamp(0, 1)
+
+
+def match_colors(image: Tensor, reference: Tensor) -> Tensor:
+    """`image` (B, 3, h, w) with the mean and covariance of the colors of `reference` (B or 1, 3, H, W), in [0, 1].
+
+    The linear map is the symmetric one of Gatys et al. 2017 (after *Image Analogies*, Hertzmann et al. 2001).
+    """
+    (mean, covariance), (new_mean, new_covariance) = (_mean_covariance(x) for x in (image, reference))
+    transform = square_root(new_covariance) @ torch.linalg.inv(square_root(covariance))
+    colors = transform @ (image.flatten(2) - mean) + new_mean
+    return colors.view_as(image).clamp(0, 1)
+
+
+def _mean_covariance(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, C, 1) and covariance (B, C, C) of the colors of pictures."""
+    pixels = image.flatten(2)
+    mean = pixels.mean(2, keepdim=True)
+    centered = pixels - mean
+    return mean, centered @ centered.mT / pixels.shape[2]
+
+
+def square_root(matrix: Tensor) -> Tensor:
+    """The symmetric square root of symmetric positive semi-definite matrices (B, C, C); EPSILON keeps it invertible."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag_embed(values.clamp_min(EPSILON).sqrt()) @ vectors.mT

@@ -1,0 +1,100 @@
+"""Pictures and curves for the lessons. Every function returns a small still image, which any notebook viewer shows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from IPython.display import Image
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..errors import ParameterError
+from ..methods.gatys import Step
+from ..pictures.images import to_pil
+
+
+def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, width: float = 7.5) -> Image:
+    """Pictures (1, 3, H, W) in [0, 1] side by side under their titles, as one JPEG `width` inches wide.
+
+    `columns` None puts up to four in a row; a row is as high as its tallest picture. Raises ParameterError where there
+    are no pictures.
+    """
+    pictures = {title: np.asarray(to_pil(image)) for title, image in images.items()}
+    return figure_image(_grid(pictures, columns, width), "jpeg", alt="pictures: " + ", ".join(pictures))
+
+
+def show_maps(
+    maps: Mapping[str, Tensor],
+    *,
+    columns: int | None = None,
+    width: float = 7.5,
+    shared: bool = False,
+    signed: bool = False,
+) -> Image:
+    """Maps of numbers (H, W), such as feature maps and Gram matrices, side by side as heat maps, dark to bright.
+
+    Each runs from its own least to its greatest value; with `shared`, all run from the least to the greatest of all,
+    so that they can be compared. With `signed`, all share a scale on which 0 is white, positive values are red and
+    negative ones blue; it ends where 1 % of the values lie beyond, since a Gram matrix has a few that dwarf the others.
+    `columns`, `width` and errors are as in `show_images`.
+    """
+    arrays = {title: m.detach().cpu().numpy() for title, m in maps.items()}
+    options = {"cmap": "magma", "interpolation": "nearest"}
+    if signed and arrays:
+        limit = np.quantile(np.abs(np.concatenate([a.ravel() for a in arrays.values()])), 0.99)
+        options |= {"cmap": "RdBu_r", "vmin": -(limit or 1), "vmax": limit or 1}
+    elif shared and arrays:
+        options |= {"vmin": min(a.min() for a in arrays.values()), "vmax": max(a.max() for a in arrays.values())}
+    return figure_image(_grid(arrays, columns, width, **options), "jpeg", alt="heat maps: " + ", ".join(arrays))
+
+
+def _grid(pictures: Mapping[str, np.ndarray], columns: int | None, width: float, **options: Any) -> Figure:
+    """A figure of arrays (H, W, 3) or (H, W) in rows, each under its title; `options` go to matplotlib's imshow."""
+    if not pictures:
+        raise ParameterError("there are no pictures to show: give at least one, as {title: picture}")
+    columns = columns or min(4, len(pictures))
+    rows = [list(pictures.values())[i : i + columns] for i in range(0, len(pictures), columns)]
+    aspects = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
+    titles = 0.22 * max(title.count("\n") + 1 for title in pictures)
+    heights = [width / columns * aspect + titles for aspect in aspects]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
+        axis.imshow(picture, **{"interpolation": "lanczos"} | options)
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:
+    """The loss of each run against its steps, both axes logarithmic; with `terms`, every term of it as a thin line.
+
+    A term that begins near zero, as content does, does not stretch the axis: it goes as far as where the lines end.
+    """
+    figure = Figure(figsize=(6.5, 3.2), layout="constrained")
+    axis, ends = figure.subplots(), []
+    for label, steps in runs.items():
+        ends += [steps[-1].loss, *(steps[-1].terms.values() if terms else ())]
+        index = [step.index for step in steps]
+        axis.loglog(index, [step.loss for step in steps], linewidth=3 if terms else 1.5, label=label)
+        for name in steps[0].terms if terms else ():
+            values = [step.terms[name] for step in steps]
+            axis.loglog(index, values, linewidth=1, linestyle=":" if name == "tv" else "--", label=f"{label}: {name}")
+    axis.set(xlabel="step", ylabel="loss")
+    if terms and (positive := [value for value in ends if value > 0]):
+        axis.set_ylim(bottom=min(positive) / 4)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure_image(figure, "png", alt="loss against steps: " + ", ".join(runs))
+
+
+def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 80) -> Image:
+    """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
+    buffer = io.BytesIO()
+    options = {"pil_kwargs": {"quality": 75}} if format == "jpeg" else {}
+    figure.savefig(buffer, format=format, dpi=dpi, **options)
+    return Image(data=buffer.getvalue(), format=format, metadata={"alt": alt})  # IPython 7 has no argument alt

@@ -1,0 +1,368 @@
+"""What a student moves and clicks. Each widget works off the kernel's main thread and shows its errors.
+
+They use only what ipywidgets 7.7 (Colab) and 8 share, and in a thread never pyplot, which belongs to the main thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import html
+import io
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import ipywidgets
+import torch
+from torch import Tensor
+
+from ..errors import LessonError, ParameterError
+from ..methods.gatys import Step, transfer
+from ..methods.losses import FeatureExtractor, gram_matrix, style_loss
+from ..networks.backbones import STYLE_LAYERS, Backbone, layer_names
+from ..pictures.images import check_images, load_image, to_pil
+from .show import show_images, show_maps
+
+REDRAW_SECONDS = 0.2  # five pictures a second are enough for the eye and for a slow connection
+PROBE_SIDE = 96  # pixels: enough for every network of torchvision, and a few milliseconds of work
+EXIT_SECONDS = 5.0  # to wait at the interpreter's exit: it aborts where a thread is still inside torch
+
+
+class Worker(ipywidgets.VBox):
+    """A widget that works in a thread, so that the notebook stays usable: the base of those below.
+
+    One request is worked on at a time, and the latest of those that wait is the next; the others are dropped. An error
+    is shown in the widget, in red, and `wait()` raises it.
+    """
+
+    def __init__(self, *children: ipywidgets.Widget) -> None:
+        self.error: Exception | None = None
+        self.message = ipywidgets.HTML()
+        self._lock, self._thread, self._busy = threading.Lock(), None, False
+        self._next: Callable[[], None] | None = None
+        super().__init__([*children, self.message])
+
+    def show_busy(self, busy: bool) -> None:
+        """Called as the work begins and as it ends, for buttons that follow it."""
+
+    def request(self, work: Callable[[], None]) -> None:
+        """Have `work` done in the thread, instead of one that waits there; returns at once."""
+        with self._lock:
+            self._next = work
+            if not self._busy:
+                self._busy = True
+                _at_work.add(self)
+                self.show_busy(True)
+                self._thread = threading.Thread(target=self._serve, daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Drop the request that waits."""
+        with self._lock:
+            self._next = None
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Wait until all is done, or for `timeout` seconds; raise the error that ended the last work, if one did."""
+        if self._thread:
+            self._thread.join(timeout)
+        if self.error:
+            raise self.error
+
+    def _take(self) -> Callable[[], None] | None:
+        """The next request; if there is none, the thread is at its end."""
+        with self._lock:
+            work, self._next = self._next, None
+            if not work:
+                self._busy = False
+                _at_work.discard(self)
+                self.show_busy(False)
+            return work
+
+    def _serve(self) -> None:
+        while work := self._take():
+            self.error, self.message.value = None, ""
+            try:
+                with torch.enable_grad():  # a new thread does not inherit the caller's grad mode
+                    work()
+            except Exception as error:
+                self.error = error
+                bad_input = isinstance(error, LessonError)  # whose one line says all
+                text = str(error) if bad_input else "".join(traceback.format_exception_only(error))
+                self.message.value = f"<pre style='color:#b00020;white-space:pre-wrap'>{html.escape(text)}</pre>"
+
+
+_at_work: set[Worker] = set()
+
+
+@atexit.register
+def _leave() -> None:
+    for worker in (leaving := list(_at_work)):
+        worker.stop()
+    for worker in leaving:
+        worker._thread.join(EXIT_SECONDS)
+
+
+class LiveTransfer(Worker):
+    """A run of steps that is watched as it paints: Run, Stop, a progress bar and the picture.
+
+    `begin` makes a fresh iterator of Steps, for instance `lambda: nst.transfer(content, style, backbone, steps=100)`.
+    Stop takes effect after the step in hand. `.step` is the last Step (None before the first).
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Step]], steps: int, *, size: int = 384) -> None:
+        self.begin, self.step = begin, None
+        self._stop = threading.Event()
+        self.run_button = ipywidgets.Button(description="Run", icon="play")
+        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.bar = ipywidgets.IntProgress(max=steps, description="step 0")
+        self.picture = ipywidgets.Image(format="jpeg", width=size, layout=ipywidgets.Layout(visibility="hidden"))
+        self.run_button.on_click(lambda _: self.run())
+        self.stop_button.on_click(lambda _: self.stop())
+        self.controls = _row(self.run_button, self.stop_button, self.bar)
+        super().__init__(self.controls, self.picture)
+
+    def run(self) -> None:
+        """Start from the beginning. A second click while it runs does nothing."""
+        if not self._busy:
+            self.restart()
+
+    def restart(self) -> None:
+        """Start from the beginning, also while it runs: the run in hand ends after its step."""
+        self._stop.set()
+        self._stop = threading.Event()  # each run has its own
+        self.request(partial(self._paint, self._stop))
+
+    def stop(self) -> None:
+        """Ask the run to end after the step in hand; the picture so far stays."""
+        super().stop()
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> Step | None:
+        """Wait for the end of the run and return its last step; raise the error that ended it, if one did."""
+        super().wait(timeout)
+        return self.step
+
+    def show_busy(self, busy: bool) -> None:
+        """While it runs there is something to stop, and nothing to run."""
+        self.run_button.disabled, self.stop_button.disabled = busy, not busy
+
+    def _paint(self, stop: threading.Event) -> None:
+        """Take the steps until `stop`, and draw some of them."""
+        self.step, drawn = None, 0.0
+        for step in self.begin():
+            self.step = step
+            if stop.is_set():
+                break
+            if time.monotonic() - drawn > REDRAW_SECONDS:
+                self._draw()
+                drawn = time.monotonic()
+        if self.step:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._show(self.step.image)
+        self.bar.value, self.bar.description = self.step.index, f"step {self.step.index}"
+
+    def _show(self, image: Tensor) -> None:
+        buffer = io.BytesIO()
+        to_pil(image).save(buffer, format="jpeg", quality=88)
+        self.picture.value, self.picture.layout.visibility = buffer.getvalue(), "visible"
+
+
+class StyleMixer(LiveTransfer):
+    """Style transfer with a slider for the weight of each style layer and one for style against content, β / α.
+
+    Of the layers' weights only the ratios count. A slider that is moved starts a run from the beginning, also while one
+    runs: the picture is what `transfer` makes with `settings()`, whatever came before. `options` go to `transfer`, too.
+    """
+
+    def __init__(
+        self,
+        content: Tensor,
+        style: Tensor,
+        backbone: FeatureExtractor,
+        steps: int = 60,
+        *,
+        layers: Sequence[str] = STYLE_LAYERS,
+        size: int = 384,
+        **options: Any,
+    ) -> None:
+        look = {"min": 0, "continuous_update": False}
+        self.weights = {name: ipywidgets.FloatSlider(1, max=1, step=0.05, description=name, **look) for name in layers}
+        self.style_weight = ipywidgets.FloatLogSlider(
+            1e3, max=6, step=0.25, description="β / α", readout_format=",.0f", **look
+        )
+        super().__init__(
+            lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()), steps, size=size
+        )
+        sliders = [*self.weights.values(), self.style_weight]
+        for slider in sliders:
+            slider.observe(lambda _: self.restart(), "value")
+        self.children = [self.controls, _row(self.picture, ipywidgets.VBox(sliders)), self.message]
+        self._show(content)
+
+    def settings(self) -> dict[str, Any]:
+        """What the sliders say, as arguments of `transfer`."""
+        layers = {name: slider.value for name, slider in self.weights.items()}
+        return {"style_weight": self.style_weight.value, "style_layers": layers}
+
+
+class Explorer(Worker):
+    """The common part of the explorers: menus of pictures, a button for an own one, and a menu of layers.
+
+    `images` is {title: (1, 3, H, W) in [0, 1]}; `menus` are the labels of as many menus of them; a subclass has
+    `draw()`, which shows what is chosen. Raises ParameterError for no pictures or layers, for something that is no
+    picture, and for an unknown layer.
+    """
+
+    def __init__(
+        self, backbone: Backbone, images: Mapping[str, Tensor], layers: str | Sequence[str], menus: Sequence[str]
+    ) -> None:
+        if not images or not layers:
+            raise ParameterError("there is nothing to explore: give at least one picture and one layer")
+        check_images(**images)
+        layers = layer_names(layers)
+        self.backbone, self.images, titles = backbone, dict(images), list(images)
+        probe = images[titles[0]].new_zeros(1, 3, PROBE_SIDE, PROBE_SIDE)
+        with torch.no_grad():
+            self.channels = {layer: f.shape[1] for layer, f in backbone(probe, layers).items()}
+        self.menus = [
+            ipywidgets.Dropdown(options=titles, index=min(n, len(titles) - 1), description=label)
+            for n, label in enumerate(menus)
+        ]
+        self.layer = ipywidgets.Dropdown(options=layers, description="layer")
+        self.upload = ipywidgets.FileUpload(accept="image/*", description="Own picture")
+        self.caption = ipywidgets.HTML()
+        self._uploads: deque[bytes] = deque()
+        self._received, self._taken = 0, 0  # uploads that came, and those that the thread has dealt with
+        self._own = 0  # pictures that were uploaded and could be read
+        super().__init__()
+        self.upload.observe(lambda change: self._receive(change["new"]), "value")
+        self.draw_on_change(*self.menus, self.layer)
+
+    def draw(self) -> None:
+        """Show what is chosen; runs in the thread."""
+        raise NotImplementedError
+
+    def draw_on_change(self, *controls: ipywidgets.Widget) -> None:
+        """A new value of one of `controls` asks for a new drawing."""
+        for control in controls:
+            control.observe(lambda _: self.refresh(), "value")
+
+    def refresh(self) -> None:
+        """Ask for a new drawing; returns at once.
+
+        The drawing takes the uploads that came before it was asked for and leaves a later one to the later request:
+        taken early, its error would be gone with that request's drawing.
+        """
+        self.request(partial(self._take_uploads_and_draw, self._received))
+
+    def features(self, title: str, layer: str) -> Tensor:
+        """Features (1, C, H', W') of the picture `title` at `layer`."""
+        with torch.no_grad():
+            return self.backbone(self.images[title], [layer])[layer]
+
+    def _receive(self, value: Any) -> None:
+        """Keep uploaded files for the thread. They come as {name: file} in ipywidgets 7 and as a tuple in 8."""
+        files = value.values() if isinstance(value, Mapping) else value
+        contents = [bytes(file["content"]) for file in files]
+        self._uploads.extend(contents)
+        self._received += len(contents)
+        self.refresh()
+
+    def _take_uploads_and_draw(self, received: int) -> None:
+        while self._taken < received:
+            self._taken += 1
+            first = next(iter(self.images.values()))
+            image = load_image(self._uploads.popleft(), max(first.shape[2:]), device=first.device)
+            self._own += 1
+            self.images[f"own picture {self._own}"] = image
+            for menu in self.menus:
+                kept = menu.value
+                menu.options = list(self.images)  # chooses the first
+                menu.value = kept
+            self.menus[0].value = menu.options[-1]
+        self.draw()
+
+
+class LayerExplorer(Explorer):
+    """What each channel of each layer of a network answers to a picture.
+
+    `images` is {title: (1, 3, H, W) in [0, 1]}; `layers` are names, by default all of the backbone's. The channels are
+    numbered, or sorted by their energy, the mean square of the map. Raises ParameterError as `Explorer` does.
+    """
+
+    def __init__(
+        self, backbone: Backbone, images: Mapping[str, Tensor], layers: str | Sequence[str] | None = None
+    ) -> None:
+        super().__init__(backbone, images, layers or backbone.layers, ["picture"])
+        self.channel = ipywidgets.IntSlider(description="channel", continuous_update=False)
+        self.strongest = ipywidgets.Checkbox(description="strongest first", indent=False, layout={"width": "auto"})
+        self.picture, self.map = (ipywidgets.Image(format="jpeg") for _ in range(2))
+        self.layer.observe(lambda _: self._fit_slider(), "value")
+        self._fit_slider()
+        self.draw_on_change(self.channel, self.strongest)
+        choice, place = _row(*self.menus, self.upload), _row(self.layer, self.channel, self.strongest)
+        self.children = [choice, place, self.caption, _row(self.picture, self.map), self.message]
+        self.refresh()
+
+    def _fit_slider(self) -> None:
+        self.channel.max = self.channels[self.layer.value] - 1
+
+    def draw(self) -> None:
+        """The picture and the map."""
+        title, layer = self.menus[0].value, self.layer.value
+        features = self.features(title, layer)[0]
+        energy = features.square().mean((1, 2))
+        order = energy.argsort(descending=True) if self.strongest.value else torch.arange(len(energy))
+        index = int(order[min(self.channel.value, len(order) - 1)])
+        chosen = features[index]
+        rank = int((energy > energy[index]).sum()) + 1
+        count, height, width = features.shape
+        self.caption.value = (
+            f"<b>{layer}</b>, channel <b>{index}</b> of {count}: {height} × {width} values from {chosen.min():.3g} "
+            f"to {chosen.max():.3g}, mean square {energy[index]:.3g} (rank {rank})"
+        )
+        self.picture.value = show_images({title: self.images[title]}, width=4).data
+        self.map.value = show_maps({f"{layer}, channel {index}": chosen}, width=4).data
+
+
+class GramExplorer(Explorer):
+    """The Gram matrices of two pictures at a layer, their difference and their distance.
+
+    `images` is {title: (1, 3, H, W) in [0, 1]}. The three matrices share one scale, on which 0 is white. The distance
+    is |G - A|^2 / |A|^2: the style loss of a picture with the Gram matrix G against a style with A. Raises
+    ParameterError as `Explorer` does.
+    """
+
+    def __init__(
+        self, backbone: Backbone, images: Mapping[str, Tensor], layers: str | Sequence[str] = STYLE_LAYERS
+    ) -> None:
+        super().__init__(backbone, images, layers, ["picture", "style"])
+        self.pictures, self.matrices = (ipywidgets.Image(format="jpeg") for _ in range(2))
+        choice, place = _row(*self.menus), _row(self.layer, self.upload)
+        self.children = [choice, place, self.caption, _row(self.pictures), _row(self.matrices), self.message]
+        self.refresh()
+
+    def draw(self) -> None:
+        """The two pictures, the three matrices and the distance."""
+        titles, layer = [menu.value for menu in self.menus], self.layer.value
+        gram, target = (gram_matrix(self.features(title, layer)) for title in titles)
+        self.caption.value = (
+            f"<b>{layer}</b>: G and A are {gram.shape[1]} × {gram.shape[2]}; "
+            f"|G − A|² / |A|² = <b>{style_loss(gram, target).item():.3g}</b>"
+        )
+        labels = [f"{letter}: {title}" for letter, title in zip("GA", titles, strict=True)]
+        pictures = {label: self.images[title] for label, title in zip(labels, titles, strict=True)}
+        self.pictures.value = show_images(pictures, width=5).data
+        matrices = {"Gram matrix G": gram[0], "Gram matrix A": target[0], "G − A": (gram - target)[0]}
+        self.matrices.value = show_maps(matrices, width=10, signed=True).data
+
+
+def _row(*children: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Side by side, and below each other where the page is narrow."""
+    return ipywidgets.HBox(children, layout=ipywidgets.Layout(flex_flow="row wrap"))
