@@ -2,6 +2,7 @@
 
 from . import checks as check
 from .errors import LessonError
+from .methods import distillation
 from .methods.any_style import any_style_loss
 from .methods.checkpoint import Checkpoint
 from .methods.gatys import Step, coarse_to_fine, optimize, reconstruct, solver, synthesize_texture, transfer
@@ -57,6 +58,7 @@ __all__ = [
     "content_distance",
     "content_loss",
     "data_dir",
+    "distillation",
     "download_names",
     "evaluate",
     "figure_image",

@@ -45,6 +45,7 @@ from .statistics import (
     wasserstein,
 )
 
+STYLE_WEIGHT = 1e3  # the default weight of style against content
 PATCH_LAYERS = ("relu3_1", "relu4_1")  # Li & Wand 2016
 
 
@@ -277,7 +278,7 @@ def transfer_terms(
     style: Tensor | Mapping[str, tuple[float, Term]] | None,
     *,
     content_weight: float = 1.0,
-    style_weight: float = 1e3,
+    style_weight: float = STYLE_WEIGHT,
     tv_weight: float = 20.0,
     content_layers: Layers = CONTENT_LAYERS,
     style_layers: Layers = STYLE_LAYERS,

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ..errors import LessonError, ParameterError
 from ..methods.gatys import Step, transfer
-from ..methods.losses import FeatureExtractor, gram_matrix, style_loss
+from ..methods.losses import FeatureExtractor, gram_matrix, layer_shares, style_loss
+from ..methods.objective import STYLE_WEIGHT, Term
 from ..networks.backbones import STYLE_LAYERS, Backbone, layer_names
 from ..pictures.images import check_images, load_image, to_pil
 from .show import show_images, show_maps
@@ -177,24 +178,33 @@ class StyleMixer(LiveTransfer):
     """Style transfer with a slider for the weight of each style layer and one for style against content, β / α.
 
     Of the layers' weights only the ratios count. A slider that is moved starts a run from the beginning, also while one
-    runs: the picture is what `transfer` makes with `settings()`, whatever came before. `options` go to `transfer`, too.
+    runs: the picture is what `transfer` makes with `settings()`, whatever came before. `style` and `options` are those
+    of `transfer`; `style_weight` and `style_layers` among them say where the sliders begin.
     """
 
     def __init__(
         self,
         content: Tensor,
-        style: Tensor,
+        style: Tensor | Mapping[str, tuple[float, Term]],
         backbone: FeatureExtractor,
         steps: int = 60,
         *,
-        layers: Sequence[str] = STYLE_LAYERS,
         size: int = 384,
         **options: Any,
     ) -> None:
         look = {"min": 0, "continuous_update": False}
-        self.weights = {name: ipywidgets.FloatSlider(1, max=1, step=0.05, description=name, **look) for name in layers}
+        shares = layer_shares(options.pop("style_layers", STYLE_LAYERS))
+        self.weights = {
+            name: ipywidgets.FloatSlider(share / max(shares.values()), max=1, step=0.05, description=name, **look)
+            for name, share in shares.items()
+        }
         self.style_weight = ipywidgets.FloatLogSlider(
-            1e3, max=6, step=0.25, description="β / α", readout_format=",.0f", **look
+            options.pop("style_weight", STYLE_WEIGHT),
+            max=6,
+            step=0.25,
+            description="β / α",
+            readout_format=",.0f",
+            **look,
         )
         super().__init__(
             lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()), steps, size=size
