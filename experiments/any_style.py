@@ -1,15 +1,15 @@
 """The any-style network that comes with the course: tuned, trained, and tested once.
 
-    python data/any_style/run.py grid PHOTOGRAPHS VALIDATION PAINTINGS WORK      # short trainings; minutes each
-    python data/any_style/run.py search PHOTOGRAPHS VALIDATION PAINTINGS WORK    # long, with early stopping
-    python data/any_style/run.py final PHOTOGRAPHS VALIDATION PAINTINGS WORK     # as long, with all styles to train on
-    python data/any_style/run.py test PHOTOGRAPHS VALIDATION PAINTINGS WORK      # at the very end, once
+    python experiments/any_style.py grid PHOTOGRAPHS VALIDATION PAINTINGS WORK     # short trainings; minutes each
+    python experiments/any_style.py search PHOTOGRAPHS VALIDATION PAINTINGS WORK   # long, with early stopping
+    python experiments/any_style.py final PHOTOGRAPHS VALIDATION PAINTINGS WORK    # as long, trained on all styles
+    python experiments/any_style.py test PHOTOGRAPHS VALIDATION PAINTINGS WORK     # at the very end, once
 
 PHOTOGRAPHS train, VALIDATION tunes, and the bundled photographs are the test. Of the bundled styles and the six files
 of PAINTINGS, VALIDATION_STYLES tune and TEST_STYLES test; what is left trains. `search` says after how many steps the
 validation loss was lowest; `final`, which may run beside it, trains with VALIDATION_STYLES as well and keeps its
 weights on the way, and `test` takes those of that step. Each goes on where it was stopped. Numbers and pictures go
-beside this file, the network into data/weights/.
+into data/any_style/, the network into data/models/.
 """
 
 from __future__ import annotations
@@ -26,18 +26,10 @@ from pathlib import Path
 import torch
 
 import nst_lesson as nst
-from nst_lesson.methods.training import evaluate, train
-from nst_lesson.networks.adain import (
-    PAINTING_SHARES,
-    AnyStyleNetwork,
-    any_style_loss,
-    load_any_style,
-    save_any_style,
-    stylize_any,
-)
-from nst_lesson.pictures.photographs import Pairs, Photographs
+from nst_lesson.methods.any_style import WEIGHTS
+from nst_lesson.pictures.photographs import PAINTING_SHARES
 
-HERE = Path(__file__).parent
+OUT = nst.data_dir() / "any_style"
 VALIDATION_STYLES = ("stained_glass", "tahiti")
 TEST_STYLES = ("starry_night", "the_scream", "woman_with_a_hat")
 VALIDATION_PAIRS = 32
@@ -77,38 +69,50 @@ def run(split: str, settings: dict, steps: int, size: int, options: argparse.Nam
     """
     name = f"{split}-" + "-".join(f"{value:g}" for value in settings.values()) + f"-{size}"
     log, work = options.work / f"{name}.jsonl", options.work
-    told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
-    yield from told
-    if told and told[-1]["step"] >= steps:
+    known = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    yield from known
+    if known and known[-1]["step"] >= steps:
         return
     torch.manual_seed(SEED)
-    network, backbone = AnyStyleNetwork(), nst.load_backbone("pocket")
-    loss = any_style_loss(backbone, style_weight=settings["style_weight"])
-    plain = any_style_loss(backbone, content_weight=1, style_weight=1, identity_weight=1, tv_weight=1)
-    marks = {"size": size, "shares": PAINTING_SHARES}
-    weights = any_style_loss.__kwdefaults__ | {"style_weight": settings["style_weight"]}
-    paintings = Photographs(styles_for(split, options), recolor=settings["recolor"], **marks)
-    data = Pairs(Photographs(str(options.photographs), size=size), paintings)
-    judged = Photographs(str(options.validation), size=size), Photographs(styles_for("validation", options), **marks)
-    learning = {"learning_rate": settings["learning_rate"], "batch_size": BATCH, "precision": "bf16"}
-    keep = {
-        "checkpoint": work / f"{name}.safetensors",
-        "checkpoint_every": EVERY,
-        "settings": settings | {"size": size},
-    }
+    network, backbone = nst.AnyStyleNetwork(), nst.load_backbone("pocket")
+    weights = weights_of(settings)
+    loss = nst.any_style_loss(backbone, **weights)
+    plain = nst.any_style_loss(backbone, **dict.fromkeys(WEIGHTS, 1.0))
+    crops = {"size": size, "shares": PAINTING_SHARES}
+    paintings = nst.Photographs(styles_for(split, options), recolor=settings["recolor"], **crops)
+    data = nst.Pairs(nst.Photographs(str(options.photographs), size=size), paintings)
+    validation = nst.Pairs(
+        nst.Photographs(str(options.validation), size=size),
+        nst.Photographs(styles_for("validation", options), **crops),
+    )
+    training = nst.train(
+        network,
+        loss,
+        data,
+        steps=steps,
+        batch_size=BATCH,
+        learning_rate=settings["learning_rate"],
+        checkpoint=nst.Checkpoint(work / f"{name}.safetensors", EVERY, settings | {"size": size}),
+        hardware=nst.Hardware(precision="bf16", workers=1),
+    )
     recent: list[dict] = []
-    for step in train(network, loss, data, steps=steps, workers=1, **learning, **keep):
+    for step in training:
         recent.append(step.terms)
         if step.index % EVERY and step.index != steps:
             continue
         means = {key: statistics.mean(r[key] for r in recent) / weights[f"{key}_weight"] for key in step.terms}
-        found = evaluate(network, plain, Pairs(*judged), count=VALIDATION_PAIRS)
+        found = nst.evaluate(network, plain, validation, count=VALIDATION_PAIRS)
         recent, entry = [], {"step": step.index, "training": rounded(means), "validation": rounded(found)}
         entry["seconds"] = round(step.seconds, 3)
-        save_any_style(network, work / f"{name}-{step.index}.safetensors")
+        nst.save_model(network, work / f"{name}-{step.index}.safetensors")
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         yield entry
+
+
+def weights_of(settings: dict) -> dict[str, float]:
+    """The weights of the loss's terms."""
+    return WEIGHTS | {"style_weight": settings["style_weight"]}
 
 
 def rounded(numbers: dict[str, float]) -> dict[str, float]:
@@ -118,7 +122,7 @@ def rounded(numbers: dict[str, float]) -> dict[str, float]:
 
 def total(terms: dict[str, float], settings: dict) -> float:
     """The weighted loss that unweighted terms amount to."""
-    weights = any_style_loss.__kwdefaults__ | {"style_weight": settings["style_weight"]}
+    weights = weights_of(settings)
     return sum(weights[f"{name}_weight"] * value for name, value in terms.items())
 
 
@@ -154,12 +158,12 @@ def entries(name: str, options: argparse.Namespace) -> list[dict]:
 
 def test(options: argparse.Namespace) -> None:
     """Store the network of the step that `search` found best, the grid's table, and what the test says."""
-    told = "-".join(f"{value:g}" for value in CHOSEN.values())
-    curve = entries(f"search-{told}-{SIZE}", options)
+    chosen = "-".join(f"{value:g}" for value in CHOSEN.values())
+    curve = entries(f"search-{chosen}-{SIZE}", options)
     best = min(curve, key=lambda entry: total(entry["validation"], CHOSEN))["step"]
-    target = nst.data_dir() / "weights" / "any_style.safetensors"
-    target.write_bytes((options.work / f"final-{told}-{SIZE}-{best}.safetensors").read_bytes())
-    network, backbone = load_any_style(), nst.load_backbone("pocket")
+    target = nst.data_dir() / "models" / "any_style.safetensors"
+    target.write_bytes((options.work / f"final-{chosen}-{SIZE}-{best}.safetensors").read_bytes())
+    network, backbone = nst.load_model("any_style"), nst.load_backbone("pocket")
     judges = [nst.load_backbone("random", seed=seed) for seed in JUDGES]
     rows: dict[str, list[dict]] = {}
     for file in sorted(Path(styles_for("test", options)).glob("*.jpg")):
@@ -167,7 +171,7 @@ def test(options: argparse.Namespace) -> None:
         for name in nst.photo_names():
             photo = nst.load_image(name, TEST_SIZE)
             began = time.perf_counter()
-            painted = stylize_any(network, photo, painting)
+            painted = nst.stylize_any(network, photo, painting)
             seconds = {"any style, one pass": time.perf_counter() - began, "the photograph": 0.0}
             pictures = {"any style, one pass": painted, "the photograph": photo}
             *_, step = nst.transfer(photo, painting, backbone, steps=GATYS_STEPS)
@@ -178,7 +182,7 @@ def test(options: argparse.Namespace) -> None:
                 row = {"style": statistics.mean(by_style), "content": statistics.mean(by_content)}
                 rows.setdefault(title, []).append({"painting": file.stem, "photograph": name} | rounded(row))
                 rows[title][-1]["seconds"] = round(seconds[title], 3)
-            nst.to_pil(painted).save(HERE / f"{file.stem}-{name}.jpg", quality=80)
+            nst.to_pil(painted).save(OUT / f"{file.stem}-{name}.jpg", quality=80)
             print(file.stem, name, flush=True)
     grids = []
     for values in itertools.product(*GRID.values()):
@@ -187,8 +191,8 @@ def test(options: argparse.Namespace) -> None:
         grids.append(settings | entries(f"search-{names}-{GRID_SIZE}", options)[-1])
     facts = {"steps": best, "size": SIZE, "batch": BATCH, **CHOSEN, "test_size": TEST_SIZE, "gatys_steps": GATYS_STEPS}
     record = {"settings": facts, "grid": grids, "search": curve, "test": rows}
-    record["final"] = [e for e in entries(f"final-{told}-{SIZE}", options) if e["step"] <= best]
-    (HERE / "results.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record["final"] = [e for e in entries(f"final-{chosen}-{SIZE}", options) if e["step"] <= best]
+    (OUT / "results.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

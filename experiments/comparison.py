@@ -1,12 +1,12 @@
 """Optimization against fast networks trained with few, more and many photographs: what lessons 06 and 07 show stored.
 
-    python data/comparison/run.py train PHOTOGRAPHS WORK     # hours or an hour; goes on where it was stopped
-    python data/comparison/run.py judge WORK                 # minutes; keep the machine idle, it measures seconds
+    python experiments/comparison.py train PHOTOGRAPHS WORK     # hours or an hour; goes on where it was stopped
+    python experiments/comparison.py judge WORK                 # minutes; keep the machine idle, it measures seconds
 
 Every network has the settings of the models that come with the course and sees the photographs of the folder, or the
 first 100 or 400 of them in an order drawn once. Each is kept after EPOCHS epochs and after as many steps as EPOCHS
 epochs of all photographs are. One more is trained with batch normalization. The bundled photographs, which none of them
-saw, are the test. WORK keeps checkpoints; results.json and the pictures go beside this file.
+saw, are the test. WORK keeps checkpoints; results.json and the pictures go into data/comparison/.
 """
 
 from __future__ import annotations
@@ -22,11 +22,8 @@ import numpy as np
 import torch
 
 import nst_lesson as nst
-from nst_lesson.methods.training import stylizing_loss, train
-from nst_lesson.networks.transformer import TransformationNetwork, load_style_model, save_style_model, stylize
-from nst_lesson.pictures.photographs import Photographs
 
-HERE = Path(__file__).parent
+OUT = nst.data_dir() / "comparison"
 STYLE, WIDTH, SIZE, STYLE_SIZE, BATCH, EPOCHS, SEED = "nocturne", 0.5, 192, 320, 4, 5, 0
 WEIGHTS = {"content_weight": 1.0, "style_weight": 3.0, "tv_weight": 5.0}
 COUNTS = (100, 400, 0)  # photographs; 0: all
@@ -40,11 +37,9 @@ def steps_of(photographs: int) -> int:
     return photographs * EPOCHS // BATCH
 
 
-def perceptual_loss(backbone) -> nst.PerceptualLoss:
-    """The loss of every network here, and of the optimization that is given the same objective."""
-    style = nst.load_image(STYLE, STYLE_SIZE)
-    layers = {"content_layers": nst.CONTENT_LAYERS, "style_layers": nst.STYLE_LAYERS}
-    return nst.PerceptualLoss(backbone, style=style, **WEIGHTS, **layers)
+def training_loss():
+    """The loss of every network here; the optimization that is given the same weights has the same objective."""
+    return nst.stylizing_loss(nst.load_backbone("pocket"), nst.load_image(STYLE, STYLE_SIZE), **WEIGHTS)
 
 
 def folder_of(photographs: list[Path], count: int, work: Path) -> Path:
@@ -62,19 +57,21 @@ def train_all(photographs: Path, work: Path, wanted: list[str]) -> None:
     files = sorted(path for path in photographs.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     longest = steps_of(len(files))
     runs = [(count or len(files), "instance") for count in COUNTS] + [(len(files), "batch")]
-    loss = stylizing_loss(perceptual_loss(nst.load_backbone("pocket")))
+    loss = training_loss()
     for count, normalization in reversed(runs):
         name = f"{normalization}-{count}"
         if wanted and name not in wanted:
             continue
-        data = Photographs(str(folder_of(files, count, work)), size=SIZE, seed=SEED)
+        data = nst.Photographs(str(folder_of(files, count, work)), size=SIZE, seed=SEED)
         torch.manual_seed(SEED)
-        network = TransformationNetwork(WIDTH, normalization)
-        options = {"batch_size": BATCH, "workers": 1, "precision": "bf16", "compiled": True, "checkpoint_every": 250}
+        network = nst.TransformationNetwork(WIDTH, normalization)
+        network.compile()
         log = work / f"{name}.jsonl"
         settings = {"photographs": count, "normalization": normalization, **WEIGHTS}
-        checkpoint = work / f"{name}.safetensors"
-        for step in train(network, loss, data, steps=longest, checkpoint=checkpoint, settings=settings, **options):
+        checkpoint = nst.Checkpoint(work / f"{name}.safetensors", 250, settings)
+        hardware = nst.Hardware(precision="bf16", workers=1)
+        options = {"steps": longest, "batch_size": BATCH, "checkpoint": checkpoint, "hardware": hardware}
+        for step in nst.train(network, loss, data, **options):
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step.index, "loss": step.loss, **step.terms}) + "\n")
             if step.index in (steps_of(count), longest):
@@ -83,13 +80,13 @@ def train_all(photographs: Path, work: Path, wanted: list[str]) -> None:
                 print(f"{name} step {step.index} of {longest}, loss {step.loss:.3f}", flush=True)
 
 
-def kept_network(path: Path) -> TransformationNetwork:
+def kept_network(path: Path) -> nst.TransformationNetwork:
     """A network that `train_all` kept, as it would be shipped: through a file of 16-bit floats."""
-    network = TransformationNetwork(WIDTH, path.stem.split("-")[0])
+    network = nst.TransformationNetwork(WIDTH, path.stem.split("-")[0])
     network.load_state_dict(torch.load(path, weights_only=True))
     shipped = path.with_suffix(".safetensors")
-    save_style_model(network, shipped)
-    return load_style_model(shipped)
+    nst.save_model(network, shipped)
+    return nst.load_model(shipped)
 
 
 def curve(log: Path) -> dict[str, list[float]]:
@@ -104,37 +101,37 @@ def curve(log: Path) -> dict[str, list[float]]:
     return {"step": list(bounds)[1:], **points}
 
 
-def judged(picture: torch.Tensor, photo: torch.Tensor, style: torch.Tensor, loss: nst.PerceptualLoss) -> dict:
+def judged(picture: torch.Tensor, photo: torch.Tensor, style: torch.Tensor, loss) -> dict:
     """What untrained networks that nobody optimized say of a picture, and the training loss of it."""
     judges = [nst.load_backbone("random", seed=seed) for seed in JUDGES]
     with torch.no_grad():
-        own = sum(term.item() for term in loss(picture, loss.contents(photo)).values())
+        own = sum(term.item() for term in loss(lambda _: picture, photo).values())
     by_style = [statistics.mean(nst.style_distance(picture, style, judge).values()) for judge in judges]
     by_content = [nst.content_distance(picture, photo, judge) for judge in judges]
     return {"loss": own, "style": statistics.mean(by_style), "content": statistics.mean(by_content)}
 
 
-def strip(network: TransformationNetwork) -> torch.Tensor:
+def strip(network: nst.TransformationNetwork) -> torch.Tensor:
     """Three photographs side by side as the network paints them: one, a pale copy of it, and another."""
     first, second = (nst.load_image(name, 240) for name in (SHOWN, "coffee"))
-    pictures = [stylize(network, image) for image in (first, 0.5 + 0.2 * (first - 0.5), second)]
+    pictures = [nst.stylize(network, image) for image in (first, 0.5 + 0.2 * (first - 0.5), second)]
     height = min(picture.shape[2] for picture in pictures)
     return torch.cat([picture[:, :, :height] for picture in pictures], dim=3)
 
 
 def step_seconds() -> float:
     """Seconds of one training step on this machine: the median of 20 after a start of 10."""
-    loss = stylizing_loss(perceptual_loss(nst.load_backbone("pocket")))
-    data, network = Photographs(size=SIZE), TransformationNetwork(WIDTH)
-    steps = [s.seconds for s in train(network, loss, data, steps=30, batch_size=BATCH, workers=1, precision="bf16")]
-    return statistics.median(steps[10:])
+    data, network = nst.Photographs(size=SIZE), nst.TransformationNetwork(WIDTH)
+    hardware = nst.Hardware(precision="bf16", workers=1)
+    training = nst.train(network, training_loss(), data, steps=30, batch_size=BATCH, hardware=hardware)
+    return statistics.median([step.seconds for step in training][10:])
 
 
 def judge_all(work: Path) -> None:
     """Judge every kept network and the optimization on the bundled photographs, and store numbers and pictures."""
     photos = {name: nst.load_image(name, TEST_SIZE) for name in nst.photo_names()}
     backbone = nst.load_backbone("pocket")
-    style, loss, per_step = nst.load_image(STYLE, STYLE_SIZE), perceptual_loss(backbone), step_seconds()
+    style, loss, per_step = nst.load_image(STYLE, STYLE_SIZE), training_loss(), step_seconds()
     rows, pictures = {}, {}
 
     def add(title: str, paint, facts: dict) -> None:
@@ -167,20 +164,20 @@ def judge_all(work: Path) -> None:
         if kind == "instance":
             facts["megabytes"] = round(path.with_suffix(".safetensors").stat().st_size / 1e6, 2)
         title = f"{count} photographs, {steps} steps" + (", batch normalization" if kind == "batch" else "")
-        add(title, lambda photo, network=network: stylize(network, photo), facts)
+        add(title, lambda photo, network=network: nst.stylize(network, photo), facts)
     for kind in ("instance", "batch"):
         last = max(work.glob(f"{kind}-*-*.pt"), key=lambda path: [int(part) for part in path.stem.split("-")[1:]])
-        nst.to_pil(strip(kept_network(last))).save(HERE / f"normalization-{kind}.jpg", quality=85)
+        nst.to_pil(strip(kept_network(last))).save(OUT / f"normalization-{kind}.jpg", quality=85)
     curves = {path.stem: curve(path) for path in sorted(work.glob("*.jsonl"))}
     for (title, name), picture in pictures.items():
         if name == SHOWN and "itself" not in title and "batch" not in title:
             file = title.replace(", ", "_").replace(" ", "_").replace("'", "") + f"-{name}.jpg"
-            nst.to_pil(picture).save(HERE / file, quality=80)
+            nst.to_pil(picture).save(OUT / file, quality=80)
             rows[title]["picture"] = file
     facts = {"style": STYLE, "width": WIDTH, "size": SIZE, "style_size": STYLE_SIZE, "batch": BATCH, "epochs": EPOCHS}
     settings = {**facts, **WEIGHTS, "test_size": TEST_SIZE, "seconds a step": round(per_step, 3)}
     text = json.dumps({"settings": settings, "rows": rows, "curves": curves}, indent=1)
-    (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
+    (OUT / "results.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

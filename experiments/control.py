@@ -1,10 +1,10 @@
 """A picture for printing, from coarse to fine and directly: what lesson 09 shows stored.
 
-    python data/control/run.py WORK      # minutes; keep the machine idle, it measures seconds and memory
+    python experiments/control.py WORK      # minutes; keep the machine idle, it measures seconds and memory
 
 Each of the two runs is a process of its own, so that each has its own peak of memory. The direct one makes as many
 steps as make the same number of pixels. WORK keeps the large pictures as PNG; results.json and small JPEGs, of the
-whole pictures and of a part of each at full size, go beside this file.
+whole pictures and of a part of each at full size, go into data/control/.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 import nst_lesson as nst
 
-HERE = Path(__file__).parent
+OUT = nst.data_dir() / "control"
 CONTENT, STYLE, STEPS = "coffee", "nocturne", 40  # steps at each size
 RUNS = {"coarse to fine": (256, 512, 1024, 1536), "direct": (1536,)}
 WEIGHTS = {"content_weight": 1.0, "style_weight": 100.0, "tv_weight": 20.0}
@@ -69,10 +69,10 @@ def store(work: Path) -> None:
         runs[name] = json.loads((work / f"{name}.json").read_text(encoding="utf-8"))
         for part, shown in pictures.items():
             runs[name][part] = f"{file}-{part}.jpg"
-            nst.to_pil(shown).save(HERE / runs[name][part], quality=85)
+            nst.to_pil(shown).save(OUT / runs[name][part], quality=85)
     settings = {"content": CONTENT, "style": STYLE, "steps_at_each_size": STEPS, **WEIGHTS}
     text = json.dumps({"settings": settings, "runs": runs}, indent=1)
-    (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
+    (OUT / "results.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

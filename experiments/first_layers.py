@@ -1,11 +1,12 @@
 """The pocket network beside VGG-19's own first layers: what lesson 10 shows stored. It takes some minutes.
 
-    python data/distillation/run.py TEACHERS
+    python experiments/first_layers.py TEACHERS
 
-TEACHERS is the folder with the weights of both teachers that `python -m nst_lesson.distill train` needs: Oxford's own
+TEACHERS is the folder with the weights of both teachers that `python experiments/pocket.py train` needs: Oxford's own
 first layers of VGG-19 (Simonyan & Zisserman 2014, CC BY 4.0), folded to torchvision's input, and the encoder of Wang et
 al. 2020. Pictures are painted with VGG-19 as it is and with pocket. Distances are compared with those of the
-*normalized* VGG-19: each channel scaled to fit what the encoder makes of it. Numbers and pictures go beside this file.
+*normalized* VGG-19: each channel scaled to fit what the encoder makes of it. Numbers and pictures go into
+data/distillation/.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from pathlib import Path
 
 import scipy.stats
 import torch
+from pocket import Teacher  # experiments/pocket.py, beside this file
 from torch import Tensor
 
 import nst_lesson as nst
-from nst_lesson.methods.distillation import Teacher
-from nst_lesson.pictures.photographs import Photographs
 
-HERE = Path(__file__).parent
+OUT = nst.data_dir() / "distillation"
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # the style layers that both networks have
 JUDGED_AT = ("relu2_2", "relu3_4")  # of VGG-19: no run here optimizes them
 CONTENT, STYLE, SIZE, STEPS, SEED = "chelsea", "wave", 224, 150, 0
@@ -44,9 +44,7 @@ def agreement(network: Network, judge: Network, pictures: Tensor) -> dict[str, d
     table = {}
     for name in LAYERS:
         grams = [torch.cat([nst.gram_matrix(net(x[None], [name])[name]) for x in pictures]) for net in (network, judge)]
-        near, true = (
-            torch.pdist(gram.flatten(1)).square() / gram.flatten(1).square().sum(1).mean() for gram in grams
-        )
+        near, true = (torch.pdist(gram.flatten(1)).square() / gram.flatten(1).square().sum(1).mean() for gram in grams)
         rank = float(scipy.stats.spearmanr(near, true).statistic)
         table[name] = {"rank": round(rank, 4), "ratio": round((near / true).median().item(), 3)}
     return table
@@ -87,12 +85,12 @@ def judged(kind: str, image: Tensor, vgg: Network) -> dict[str, float]:
 
 
 def main() -> None:
-    """Compare, and write results.json and the pictures beside this file."""
+    """Compare, and write results.json and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("teachers", type=Path)
     teacher = Teacher(parser.parse_args().teachers)
     names = [*nst.photo_names(), *nst.style_names()]
-    crops = Photographs(size=CROP, seed=SEED, crops=CROPS, bundled=names)
+    crops = nst.Photographs(size=CROP, seed=SEED, crops=CROPS, bundled=names)
     pictures = torch.stack([crops[0, index][0] for index in range(CROPS)])
     teacher.calibrate(pictures)
 
@@ -113,12 +111,12 @@ def main() -> None:
     for name, network in networks.items():
         for kind, step in paint(network).items():
             file = f"{kind}-{name}.jpg"
-            nst.to_pil(step.image).save(HERE / file, quality=85)
+            nst.to_pil(step.image).save(OUT / file, quality=85)
             runs[f"{kind}, {name}"] = {"picture": file} | judged(kind, step.image, teacher.true)
             print(runs[f"{kind}, {name}"], flush=True)
     settings = {"content": CONTENT, "style": STYLE, "size": SIZE, "steps": STEPS, "layers": LAYERS, "crops": CROPS}
     text = json.dumps({"settings": settings, "agreement": table, "runs": runs}, indent=1)
-    (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
+    (OUT / "results.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""Paint the pictures of the README with the package itself: `python docs/pictures.py` (a few minutes on two cores).
+"""Paint the pictures of the README with the package itself: `python experiments/readme_pictures.py`.
+
+They go into docs/; all four take a few minutes on two cores.
 
     first.jpg     a photograph, a painting and the result at 512 pixels
     gallery.jpg   every bundled photograph in every bundled style, at the default weights
     weights.jpg   five pairs over six style weights: what the default was chosen from
     fast.jpg      every bundled photograph through every fast network, one pass each at 512 pixels
 
-`python docs/pictures.py fast.jpg` paints only that one.
+`python experiments/readme_pictures.py fast.jpg` paints only that one.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import torch
@@ -18,7 +20,7 @@ from PIL import Image
 
 import nst_lesson as nst
 
-HERE = Path(__file__).resolve().parent
+OUT = Path(__file__).resolve().parents[1] / "docs"
 GAP = 6
 
 
@@ -67,17 +69,21 @@ def weights(path: Path) -> None:
 
 def fast(path: Path) -> None:
     """Every photograph through every fast network."""
-    networks = [nst.load_style_model(name) for name in nst.style_model_names()]
+    networks = [nst.load_model(name) for name in nst.style_model_names()]
     photos = [nst.load_image(name, 512) for name in nst.photo_names()]
     sheet([[nst.stylize(network, photo) for network in networks] for photo in photos], (220, 165), path)
 
 
 def main() -> None:
     """Paint the pictures that are named, or all."""
-    for draw in (first, gallery, weights, fast):
-        name = f"{draw.__name__}.jpg"
-        if name in sys.argv[1:] or not sys.argv[1:]:
-            draw(HERE / name)
+    pictures = {f"{draw.__name__}.jpg": draw for draw in (first, gallery, weights, fast)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(pictures)}")
+    names = parser.parse_args().names
+    if unknown := set(names) - set(pictures):
+        parser.error(f"no picture {', '.join(sorted(unknown))}; there are {', '.join(pictures)}")
+    for name in names or pictures:
+        pictures[name](OUT / name)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
 """Run every published recipe through lesson 04, small and on the pocket network, and store what lesson 05 shows.
 
-`make recipes` calls this; it takes a few minutes. Each run keeps its recipe's formulas, weights, layers, start and
-optimizer; the size is 256 pixels, the steps are a fifth of the recipe's (200 at least), and the network is `pocket`.
+`make recipes` calls this; it takes a few minutes, and writes into data/recipes/. Each run keeps its recipe's formulas,
+weights, layers, start and optimizer; the size is 256 pixels, the steps are a fifth of the recipe's (200 at least), and
+the network is `pocket`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 from pathlib import Path
 
 import nst_lesson as nst
-from nst_lesson.course import runs as course
+from nst_lesson.course import runs
 
-HERE = Path(__file__).parent
+OUT = nst.data_dir() / "recipes"
 SIZE, SHARE, LEAST_STEPS = 256, 5, 200
-RUNS = {  # title -> recipe and what its source tried beside it
+RECIPES = {  # title -> recipe and what its source tried beside it
     "gatys-2016": ("gatys-2016", {}),
     "vgg19-adam": ("vgg19-adam", {}),
     "vgg19-adam, average pooling": ("vgg19-adam", {"pooling": "avg"}),
@@ -38,16 +40,18 @@ def reduced(recipe: dict) -> dict:
 
 
 def main() -> None:
-    """Run all, and write results.json and a picture a run beside this file."""
+    """Run all, and write results.json and a picture of each run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     table = {}
-    for title, (name, changes) in RUNS.items():
-        values = reduced(course.read_parameters(course.find_recipe(name))) | changes
+    for title, (name, changes) in RECIPES.items():
+        values = reduced(runs.read_parameters(runs.find_recipe(name))) | changes
         with tempfile.TemporaryDirectory() as folder:
-            course.run_lesson("04", values, out_dir=folder)
+            runs.run_lesson("04", values, out_dir=folder)
             run = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
             picture = nst.to_pil(nst.load_image(Path(folder) / "stylized.png"))
         file = title.replace(", ", "_").replace(" / ", "_over_").replace(" ", "_") + ".jpg"
-        picture.save(HERE / file, quality=88)
+        picture.save(OUT / file, quality=88)
         loss = run["results"]["loss"]
         table[title] = {
             "picture": file,
@@ -60,7 +64,7 @@ def main() -> None:
         }
         print(f"{title}: loss {loss[0]:.3g} -> {loss[-1]:.3g} in {len(loss)} steps, {table[title]['seconds']} s")
     text = json.dumps({"versions": run["versions"], "runs": table}, indent=None)
-    (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
+    (OUT / "results.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Paint the six style pictures of the course: seeded, deterministic, released under CC0.
 
-    python data/styles/paint.py [NAME ...] [--out DIR]
+    python experiments/styles.py [NAME ...] [--out DIR]
 
 Lengths are in units of the picture's height, x points right and y points down, angles are in radians from x
 towards y. Colors are RGB in [0, 1]. A painting therefore looks the same, apart from detail, at any size.
@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 Points = Sequence[tuple[float, float]]
 
 MAX_BYTES = 200_000
-HERE = Path(__file__).resolve().parent
+OUT = Path(__file__).resolve().parents[1] / "data" / "styles"
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1327,7 +1327,7 @@ def main() -> None:
     """Paint the pictures that the command line names, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(PAINTINGS)}")
-    parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="where to write NAME.jpg")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write NAME.jpg")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(PAINTINGS):
         parser.error(f"no painting {', '.join(sorted(unknown))}; there are {', '.join(PAINTINGS)}")
