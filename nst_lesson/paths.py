@@ -6,10 +6,10 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import pooch
+import platformdirs
 from filelock import FileLock, Timeout
 
 from .errors import LessonError
@@ -39,7 +39,7 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 def cache_dir() -> Path:
     """Where downloads are kept: NST_LESSON_CACHE if set, else the user's cache folder. Created by whoever writes."""
-    return user_path(os.environ.get("NST_LESSON_CACHE") or pooch.os_cache("nst_lesson"))
+    return user_path(os.environ.get("NST_LESSON_CACHE") or platformdirs.user_cache_dir("nst_lesson"))
 
 
 def run_folder(lesson: str, out_dir: str = "") -> Path:
@@ -77,8 +77,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A private folder beside the file: what is made in it gets the permissions of the umask, which cannot be read
     # without changing it for every thread.
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem[:50]}-", dir=path.parent) as folder:
-        temporary = Path(folder, f"new{path.suffix}")
+    with tempfile.TemporaryDirectory(prefix=".nst-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+        temporary = Path(folder, path.name)
         yield temporary
         os.replace(temporary, path)
 
@@ -90,15 +90,35 @@ def locked(folder: str | os.PathLike[str], what: str) -> Iterator[Path]:
     `what` says what is done there, such as "run". The lock is a hidden file in the folder, which goes with the holder.
     """
     folder = user_path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LessonError(f"another {what} is writing into {folder}: wait for it, or choose another folder") from None
-    except OSError as error:
-        raise LessonError(f"cannot write into {folder}: {error.strerror}; choose another folder") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(hold(folder / LOCK, timeout=0))
+        except Timeout:
+            advice = "wait for it, or choose another folder"
+            raise LessonError(f"another {what} is writing into {folder}: {advice}") from None
+        except OSError as error:
+            raise LessonError(f"cannot write into {folder}: {error.strerror}; choose another folder") from None
         yield folder
+
+
+@contextmanager
+def hold(file: Path, *, timeout: float) -> Iterator[None]:
+    """Hold a lock file that nobody else holds, and remove it at the end. A killed process holds nothing.
+
+    Raises filelock.Timeout where it cannot be had in `timeout` seconds (-1: no limit), OSError where it cannot be made.
+    """
+    lock = FileLock(file)
+    while True:
+        with file.open("ab") as known:  # while it is open no other file can have its number
+            lock.acquire(timeout=timeout)
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(known.fileno()), file.stat()):
+                    break
+        lock.release()  # its last holder was removing the file that we locked: nobody else would meet that lock
+    try:
+        yield
     finally:
+        with suppress(OSError):  # Windows cannot remove what is open
+            file.unlink()
         lock.release()

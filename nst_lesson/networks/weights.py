@@ -6,10 +6,8 @@ fully connected layers, 468 of VGG-19's 548 MB, which no style transfer uses. He
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import sys
 import tempfile
 import warnings
 import zipfile
@@ -18,29 +16,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from ..downloads import DownloadError, cached, download, exclusive, is_intact
 from ..errors import WeightsError
-from ..paths import atomic_path, cache_dir
+from ..paths import atomic_path, user_path
 
-CHUNK = 1 << 16  # bytes read at a time; a broken connection loses less than that
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")  # norm.1.weight, today norm1.weight
-TIMEOUT = (10, 60)  # seconds to wait for a connection, and for the next bytes
 
 
 @dataclass(frozen=True)
 class Published:
-    """A network's weights as published: `url` ends in -<start of the file's sha256>.pth; keys below `part` are kept."""
+    """A network's weights as published: `url` ends in -<start of the file's sha256>.pth; keys below `part` are kept.
+
+    A download may have `most` bytes.
+    """
 
     name: str
     url: str
     part: str = ""
+    most: int = 4 << 30  # the largest that torchvision publishes has 2.4 of these GiB
 
     @property
     def file(self) -> str:
@@ -50,7 +48,7 @@ class Published:
     @property
     def digest(self) -> str:
         """The first eight or more hexadecimal digits of the published file's sha256."""
-        return re.search(r"-([0-9a-f]{8,})\.pth$", self.file)[1]
+        return self.file.rpartition("-")[2].removesuffix(".pth")
 
     @property
     def small_file(self) -> str:
@@ -65,13 +63,13 @@ def load_weights(source: Published, shapes: Mapping[str, torch.Size]) -> dict[st
     """
     if (copy := _small_copy(source)) is not None:
         return read_weights(copy, shapes)
-    with _workshop() as folder:
+    with _writable_folder() as folder:
         return read_weights(_make_small_copy(source, folder), shapes)
 
 
 def fetch(source: Published) -> Path:
     """Make sure that a small copy of `source` is on this disk, and return where. Raises WeightsError."""
-    return _small_copy(source) or _make_small_copy(source, cache_dir() / "weights")
+    return _small_copy(source) or _make_small_copy(source, cached("weights"))
 
 
 def read_weights(path: Path, shapes: Mapping[str, torch.Size] | None = None) -> dict[str, Tensor]:
@@ -88,37 +86,36 @@ def read_weights(path: Path, shapes: Mapping[str, torch.Size] | None = None) -> 
     return state
 
 
-def _classroom(file: str) -> Iterator[Path]:
-    """Where NST_LESSON_WEIGHTS, if set, would have `file`."""
-    if folder := os.environ.get("NST_LESSON_WEIGHTS"):
-        yield Path(folder).expanduser() / file
-
-
 def _small_copy(source: Published) -> Path | None:
     """A small copy that is there already; preferred to a published file, which must be checked and cut each time."""
-    places = (*_classroom(source.small_file), cache_dir() / "weights" / source.small_file)
-    return next((path for path in places if path.is_file()), None)
+    places = (*_classroom(source.small_file), cached("weights", source.small_file))
+    return next((path for path in places if os.path.isfile(path) and os.access(path, os.R_OK)), None)
 
 
 def _published_copy(source: Published) -> Path | None:
     """A published file that is there already and has the right hash."""
     for path in (*_classroom(source.file), Path(torch.hub.get_dir(), "checkpoints", source.file)):
-        if path.is_file():
-            if _is_intact(path, source):
+        try:
+            if is_intact(path, source.digest):
                 return path
-            warnings.warn(f"{path} is not used: it is damaged or cut short (its sha256 does not fit)", stacklevel=2)
+            reason = "it is damaged or cut short (its sha256 does not fit)" if path.is_file() else ""
+        except OSError as error:
+            reason = f"it cannot be read ({error.strerror})"
+        if reason:
+            warnings.warn(f"{path} is not used: {reason}", stacklevel=2)
     return None
 
 
-def _is_intact(path: Path, source: Published) -> bool:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest().startswith(source.digest)
+def _classroom(file: str) -> Iterator[Path]:
+    """Where NST_LESSON_WEIGHTS, if set, would have `file`."""
+    if folder := os.environ.get("NST_LESSON_WEIGHTS"):
+        yield user_path(folder) / file
 
 
 @contextmanager
-def _workshop() -> Iterator[Path]:
+def _writable_folder() -> Iterator[Path]:
     """Our cache's folder for weights, or, where it cannot be written, a temporary one."""
-    folder = cache_dir() / "weights"
+    folder = cached("weights")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -134,107 +131,41 @@ def _workshop() -> Iterator[Path]:
 
 def _make_small_copy(source: Published, folder: Path) -> Path:
     """Cut, or download and cut, `source` into a small copy in `folder`, once however many processes ask."""
-    small, download = folder / source.small_file, folder / f"{source.file}.part"
+    small = folder / source.small_file
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(small.with_suffix(".lock"), source.name):
+        with exclusive(small):
             if small.is_file():  # made while we waited
                 return small
-            if (copy := _published_copy(source)) is not None:
-                return _cut(copy, small, source)
-            _download(source, download)
-            _cut(download, small, source)
-            download.unlink()
-    except OSError as error:
-        raise WeightsError(
-            f"cannot keep {small} ({error}): make room, or name another place in NST_LESSON_CACHE"
-        ) from None
+            if (published := _published_copy(source)) is not None:
+                return _cut(published, small, source)
+            published = download(source.url, folder / source.file, sha256=source.digest, most=source.most)
+            _cut(published, small, source)
+            published.unlink()
+    except DownloadError as error:
+        instead = f"put {source.file} into a folder and name that in NST_LESSON_WEIGHTS"
+        raise WeightsError(f'{error}; or {instead}, or use the embedded backbone "pocket"') from None
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk as its own error
+        advice = "make room, or name another place in NST_LESSON_CACHE"
+        raise WeightsError(f"cannot keep {small} ({error}): {advice}") from None
     return small
-
-
-@contextmanager
-def _alone(path: Path, name: str) -> Iterator[None]:
-    """Hold the lock file `path`: a second process waits, and says so."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        print(f"{name}: waiting for another process that is fetching it", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _cut(published: Path, small: Path, source: Published) -> Path:
     """Write the part of a checked file that is kept to `small`. Batch normalization's step counters are not kept."""
     mapped = zipfile.is_zipfile(published)  # files from before torch 1.6 cannot be mapped, only read
-    state = torch.load(published, map_location="cpu", weights_only=True, mmap=mapped)
-    kept = {
-        OLD_DENSENET.sub(r"\1\2", key): tensor.detach().clone(memory_format=torch.contiguous_format)
-        for key, tensor in state.items()
-        if key.startswith(source.part) and not key.endswith("num_batches_tracked")
-    }
+    try:
+        state: dict[str, Tensor] = torch.load(published, map_location="cpu", weights_only=True, mmap=mapped)
+        kept = {
+            OLD_DENSENET.sub(r"\1\2", key): tensor.detach().clone(memory_format=torch.contiguous_format)
+            for key, tensor in state.items()
+            if key.startswith(source.part) and not key.endswith("num_batches_tracked")
+        }
+    except OSError:
+        raise
+    except Exception as error:  # unpickling raises nearly every type
+        reason = " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
+        raise WeightsError(f"{published} does not hold weights ({reason}): delete it and try again") from None
     with atomic_path(small) as temporary:
         save_file(kept, temporary)
     return small
-
-
-def _download(source: Published, path: Path) -> None:
-    """Download the published file to `path`, going on from what is there, and check its hash."""
-    resumed = path.exists()
-    _complete(source, path)
-    if _is_intact(path, source):
-        return
-    path.unlink()
-    if resumed:  # what was there came from another version of the file
-        return _download(source, path)
-    raise WeightsError(
-        f"{source.url} gave a file with the wrong sha256 (a login page or proxy in between?): try again, "
-        f"or {_without_internet(source)}"
-    )
-
-
-def _complete(source: Published, path: Path) -> None:
-    """Append to `path` until the server has no more; a broken connection is taken up again while it still gets on."""
-    while True:
-        before = _size(path)
-        try:
-            return _append(source, path)
-        except requests.RequestException as error:
-            if _size(path) <= before:
-                again = "try again, what arrived is kept; or " if _size(path) else ""
-                raise WeightsError(
-                    f"cannot download {source.url} ({_reason(error)}): {again}{_without_internet(source)}"
-                ) from None
-
-
-def _append(source: Published, path: Path) -> None:
-    """Ask for what `path` lacks and append it; a server that sends the whole file again starts it over."""
-    have = _size(path)
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.get(source.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if have and response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # there is no more; the hash tells whether what we have is right
-        response.raise_for_status()
-        have = have if response.status_code == requests.codes.partial_content else 0
-        total = have + int(response.headers.get("Content-Length", 0)) or None
-        bar = tqdm(desc=source.file, initial=have, total=total, unit="B", unit_scale=True, mininterval=1)
-        with bar, path.open("ab" if have else "wb") as file:
-            for chunk in response.iter_content(CHUNK):
-                bar.update(file.write(chunk))
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _reason(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"the server answered {error.response.status_code} {error.response.reason}"
-    return "no answer in time" if isinstance(error, requests.Timeout) else "no connection, or it broke"
-
-
-def _without_internet(source: Published) -> str:
-    return f'put {source.file} into a folder and name that in NST_LESSON_WEIGHTS, or use the embedded backbone "pocket"'

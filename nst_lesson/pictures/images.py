@@ -9,7 +9,6 @@ import difflib
 import io
 import os
 import threading
-import time
 import tomllib
 import warnings
 from collections.abc import Iterator
@@ -17,27 +16,25 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from numbers import Integral
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-import pooch
-import requests
 import skimage
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image, to_tensor
-from urllib3.exceptions import HTTPError
 
-from ..errors import ImageError, LessonError, ParameterError
-from ..paths import atomic_path, cache_dir, data_dir
+from ..downloads import DownloadError, cached, download, read
+from ..errors import ImageError, LessonError, ParameterError, unknown
+from ..paths import atomic_path, data_dir, user_path
 
 Image.init()  # registers the formats, of which an older Pillow lacks some
 READ_FORMATS = tuple(
     name for name in ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP") if name in Image.OPEN
 )
-SAVE_OPTIONS: dict[str, dict[str, int]] = {
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {},
     ".jpg": {"quality": 95, "subsampling": 0},  # 0: a color for every pixel, not for every four
     ".jpeg": {"quality": 95, "subsampling": 0},
@@ -53,7 +50,6 @@ PHOTOS = {  # color photographs that scikit-image's wheel carries: nothing is do
 DOWNLOAD_ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 MAX_PIXELS = 200_000_000  # the largest telephone cameras stay just below
 MAX_BYTES = 100_000_000  # of one picture from the web
-TIMEOUT = 20.0  # seconds without an answer
 MAX_SECONDS = 120.0  # for one picture from the web, however steadily it drips
 
 _pillow_limit = threading.Lock()
@@ -84,10 +80,11 @@ def load_image(
     """Load a picture as a contiguous float32 tensor (1, 3, H, W), RGB, in [0, 1].
 
     `source` is a sample name (`photo_names`, `style_names`, `download_names`), a path, an http(s) address, the bytes
-    of an image file, or a PIL image. The picture is turned upright by its EXIF orientation; transparency is laid over
-    white; 16-bit grey is divided by 65535; floating-point grey is taken as [0, 1], or as [0, 255] if any value
-    exceeds 1. `size` bounds the longer side in pixels (antialiased); a smaller picture keeps its size unless
-    `upsample` is set, which makes the longer side exactly `size`.
+    of an image file, or a PIL image. A `Path` of a file that exists is that file, even if a sample has its name. The
+    picture is turned upright by its EXIF orientation; transparency is laid over white; 16-bit gray is divided by
+    65535; floating-point gray is taken as [0, 1], or as [0, 255] if any value exceeds 1. `size` bounds the longer side
+    in pixels (antialiased); a smaller picture keeps its size unless `upsample` is set, which makes the longer side
+    exactly `size`.
 
     Raises ImageError (one line, with what to do) for a source that cannot be read, is damaged or incomplete, or has
     more than 200 megapixels; ParameterError for a `size` or `device` that cannot be used.
@@ -113,9 +110,9 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     """Write `image`, (1, 3, H, W) or (3, H, W) in [0, 1] (clamped), as PNG, JPEG or WebP by the suffix of `path`.
 
     The folder is created; the file is there completely or not at all. Raises ImageError for another suffix, for a
-    tensor that is no picture, and where the file cannot be written.
+    tensor that is not a picture, and where the file cannot be written.
     """
-    path = Path(path)
+    path = user_path(path)
     check_format(path)
     picture = to_pil(image)
     try:
@@ -170,61 +167,48 @@ def _open(source: object) -> tuple[str, BinaryIO]:
         kind = type(source).__name__
         raise ImageError(f"no image can be loaded from a {kind}: give a sample name, path, address, bytes or PIL image")
     if str(source).lower().startswith(("http://", "https://")):
-        return str(source), io.BytesIO(_fetch(str(source)))
-    path = (_sample(source) if isinstance(source, str) else None) or Path(source).expanduser()
+        return str(source), io.BytesIO(_read_web(str(source)))
+    path = _find(source)
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder: name one image in it")
         if not path.is_file():
-            raise ImageError(f"there is no image file {str(source)!r}: {_suggestion(path)}")
+            raise ImageError(_why_not_a_file(path, source))
         return str(path), path.open("rb")
     except OSError as error:
         raise ImageError(f"cannot read {path} ({error.strerror}): check its permissions or copy it elsewhere") from None
 
 
-def _sample(name: str) -> Path | None:
-    """The file of a sample picture, downloaded if need be; None if `name` is not the name of one."""
+def _find(source: str | os.PathLike[str]) -> Path:
+    """The file that is meant, downloaded if need be: a string is a sample name first, a Path a file if there is one."""
+    path, name = user_path(source), os.fspath(source)
+    if isinstance(source, os.PathLike) and os.path.lexists(path):
+        return path
     if name in PHOTOS:
         return Path(skimage.__file__).parent / "data" / PHOTOS[name]
     if name in style_names():
         return data_dir() / "styles" / f"{name}.jpg"
-    return _download(name) if name in download_names() else None
+    return _download(name) if name in download_names() else path
 
 
-def _suggestion(path: Path) -> str:
-    """What somebody who asked for the missing `path` may have meant."""
-    names = (*photo_names(), *style_names(), *download_names())
-    nearby = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
-    known = {file.name.casefold(): str(file) for file in nearby} | {name: name for name in names}
-    match = difflib.get_close_matches(path.name.casefold(), known, n=1)
-    return f"did you mean {known[match[0]]!r}?" if match else f"give a path, or a sample name ({', '.join(names)})"
+def _why_not_a_file(path: Path, source: object) -> str:
+    """Why `path` cannot be opened, and what somebody who asked for it may have meant."""
+    if path.exists():
+        return f"{path} is a pipe or a device, not a file: save the picture as a file and load that"
+    if path.is_symlink():
+        return f"{path} is a broken link: what it points to is not there any more"
+    nearby = {file.name.casefold(): file for file in path.parent.iterdir()} if path.parent.is_dir() else {}
+    if match := difflib.get_close_matches(path.name.casefold(), nearby, n=1):
+        return f"there is no image file {str(source)!r}: did you mean {str(nearby[match[0]])!r}?"
+    return str(unknown("image file or sample name", source, (*photo_names(), *style_names(), *download_names())))
 
 
-def _fetch(url: str) -> bytes:
-    """The bytes behind a web address, at most MAX_BYTES in MAX_SECONDS, whatever the server announces."""
-    data, end = bytearray(), time.monotonic() + MAX_SECONDS
+def _read_web(url: str) -> bytes:
+    """The picture behind a web address, within bounds whatever the server announces."""
     try:
-        headers = {"User-Agent": "nst-lesson", "Accept-Encoding": "identity"}
-        with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
-            response.raise_for_status()
-            while chunk := response.raw.read1(1 << 16):  # read1 returns what has arrived, so that the clock is seen
-                data += chunk
-                if len(data) > MAX_BYTES:
-                    raise ImageError(f"{url} is larger than {MAX_BYTES / 1e6:g} MB: save a smaller copy and load that")
-                if time.monotonic() > end:
-                    raise ImageError(f"{url} took longer than {MAX_SECONDS:g} s: download it and load the file")
-    except (OSError, HTTPError) as error:  # requests' own errors are OSErrors; reading the body raises urllib3's
-        raise ImageError(f"cannot download {url} ({_reason(error)}): check the address or load a file") from None
-    return bytes(data)
-
-
-def _reason(error: Exception) -> str:
-    """Why a download failed, in a few words instead of the pages of the network libraries."""
-    if isinstance(error, requests.HTTPError):
-        return f"the server answers {error.response.status_code} {error.response.reason}"
-    if isinstance(error, (requests.RequestException, HTTPError)):
-        return f"no connection, {type(error).__name__}"
-    return getattr(error, "strerror", None) or "what arrived is not the expected file"
+        return read(url, most=MAX_BYTES, seconds=MAX_SECONDS)
+    except DownloadError as error:
+        raise ImageError(f"{error}, or save the picture and load the file") from None
 
 
 @cache
@@ -236,15 +220,14 @@ def _download_table() -> dict[str, dict[str, str | int]]:
 def _download(name: str) -> Path:
     """The cached file of a picture in the download table; fetched, checked and credited when first asked for."""
     entry = _download_table()[name]
-    url, file = DOWNLOAD_ADDRESS.format(**entry), cache_dir() / f"{name}{Path(str(entry['path'])).suffix}"
-    if not file.exists():
-        print("Downloading {title} by {artist} ({rights}), {bytes:,} bytes".format(**entry))
-    downloader = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
+    url, file = DOWNLOAD_ADDRESS.format(**entry), cached(f"{name}{Path(str(entry['path'])).suffix}")
+    known = file.exists()
     try:
-        pooch.retrieve(url, f"sha256:{entry['sha256']}", file.name, file.parent, downloader=downloader)
-    except (OSError, ValueError) as error:  # ValueError: another sha256
-        advice = f"put the file there as {file}, or use the bundled {entry['instead']!r}"
-        raise ImageError(f"cannot download {name!r} from {url} ({_reason(error)}): {advice}") from None
+        download(url, file, sha256=str(entry["sha256"]), most=int(entry["bytes"]), seconds=MAX_SECONDS)
+    except DownloadError as error:
+        raise ImageError(f"{error}; or put the file there as {file}, or use the bundled {entry['instead']!r}") from None
+    if not known:
+        print("Downloaded {title} by {artist} ({rights})".format(**entry))
     return file
 
 
@@ -256,8 +239,10 @@ def _one_line_errors(label: str) -> Iterator[None]:
     except LessonError:
         raise
     except UnidentifiedImageError:
-        advice = "export it as JPEG or PNG (of a web page, give the address of the picture itself)"
-        raise ImageError(f"{label} is empty, cut off or no {', '.join(READ_FORMATS)} file: {advice}") from None
+        advice = "export it as JPEG or PNG (for a web page, give the address of the picture itself)"
+        raise ImageError(f"{label} is empty, cut short, or none of {', '.join(READ_FORMATS)}: {advice}") from None
+    except MemoryError:
+        raise ImageError(f"{label} does not fit into memory: make it smaller") from None
     except Image.DecompressionBombError:
         raise ImageError(_too_large(label)) from None
     except Exception as error:
@@ -282,7 +267,7 @@ def _identify(stream: BinaryIO) -> Image.Image:
 
 
 def _to_picture(image: Image.Image, label: str, size: int | None, upsample: bool) -> Image.Image:
-    """`image` decoded, upright, at the wanted size, in mode "RGB" or as grey in [0, 1] in mode "F"."""
+    """`image` decoded, upright, at the wanted size, in mode "RGB" or as gray in [0, 1] in mode "F"."""
     if 0 in image.size:
         raise ImageError(f"{label} has no pixels ({image.width} x {image.height}): choose another")
     target = _fit(image.size, size, upsample)
@@ -306,19 +291,20 @@ def _fit(original: tuple[int, int], size: int | None, upsample: bool) -> tuple[i
 def _to_rgb(image: Image.Image, label: str) -> Image.Image:
     """`image` in mode "RGB"; what has more than 8 bits in mode "F", in [0, 1]."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _to_unit_grey(image, label)
+        return _to_unit_gray(image, label)
     if image.mode == "CMYK" and "icc_profile" in image.info:
         with suppress(ImageCms.PyCMSError, OSError):  # a damaged or an RGB profile: use Pillow's formula
             profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
-            return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return converted or image.convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")  # a copy of 200 megapixels is 800 MB
 
 
-def _to_unit_grey(image: Image.Image, label: str) -> Image.Image:
-    """16-bit, integer or floating-point grey in mode "F", in [0, 1]."""
+def _to_unit_gray(image: Image.Image, label: str) -> Image.Image:
+    """16-bit, integer or floating-point gray in mode "F", in [0, 1]."""
     values = np.asarray(image).astype(np.float32)
     if not np.isfinite(values).all():
         raise ImageError(f"{label} holds values that are not finite numbers: export it as 8-bit PNG")

@@ -1,21 +1,22 @@
-"""Photographs to train on: crops of a folder or of the bundled ones; how often a run is resumed changes no draw."""
+"""Photographs to train on: crops of a folder or of the bundled ones, the same ones however often a run is resumed."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-import pooch
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from ..errors import LessonError, ParameterError
-from ..paths import cache_dir
+from ..downloads import DownloadError, cached, download, exclusive
+from ..errors import LessonError, ParameterError, unknown
+from ..paths import atomic_path, user_path
 from .images import load_image, photo_names
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -29,49 +30,67 @@ COLLECTIONS = {  # name -> address, sha256, bytes, what it is
         "5000 photographs of COCO 2017 (Lin et al. 2014), from Flickr, under the licenses of their authors",
     ),
 }
-TIMEOUT = 60.0  # seconds without an answer
 
 
 def fetch_photographs(name: str) -> Path:
     """The folder of a collection in COLLECTIONS: downloaded, checked and unpacked into the cache when first asked for.
 
-    Raises ParameterError for another name, and LessonError where it cannot be downloaded or kept; nothing half-unpacked
-    is left then.
+    Raises ParameterError for another name, and LessonError where it cannot be downloaded or kept. An archive that came
+    only in part is kept for the next attempt; nothing half-unpacked is.
     """
     if name not in COLLECTIONS:
-        raise ParameterError(f"there is no collection of photographs {name!r}; choose one of {', '.join(COLLECTIONS)}")
-    address, digest, size, what = COLLECTIONS[name]
-    folder = cache_dir() / "photographs" / name
-    if folder.is_dir():
-        return folder
-    print(f"Downloading {what}: {size:,} bytes, and as much again to unpack them")
+        raise unknown("collection of photographs", name, COLLECTIONS)
+    url, digest, size, what = COLLECTIONS[name]
+    folder = cached("photographs", name)
     try:
+        if folder.is_dir():
+            return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
-        downloader = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
-        archive = pooch.retrieve(address, f"sha256:{digest}", f"{name}.zip", folder.parent, downloader=downloader)
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as temporary:
-            shutil.unpack_archive(archive, Path(temporary, name))
-            Path(temporary, name).rename(folder)
-        Path(archive).unlink()
-    except (OSError, ValueError, shutil.ReadError) as error:  # ValueError: another sha256
-        raise LessonError(f"cannot get {name} from {address} ({error}): any other folder of photographs does") from None
+        with exclusive(folder):
+            if not folder.is_dir():  # or another process has made it while we waited
+                archive = download(url, folder.with_name(f"{name}.zip"), sha256=digest, most=size)
+                print(f"Unpacking {what}")
+                _unpack(archive, folder)
+                archive.unlink()
+    except DownloadError as error:
+        raise LessonError(f"{error}; or use any other folder of photographs") from None
+    except (OSError, zipfile.BadZipFile) as error:
+        advice = "make room, or name another place in NST_LESSON_CACHE"
+        raise LessonError(f"cannot unpack {name} into {folder.parent} ({error}): {advice}") from None
     return folder
 
 
-class Photographs(Dataset):
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip file into the new `folder`, all of it or nothing. Raises LessonError for a member that leaves it."""
+    with zipfile.ZipFile(archive) as packed, atomic_path(folder) as new:
+        for member in packed.namelist():
+            if not (new / member).resolve().is_relative_to(new.resolve()):
+                raise LessonError(f"{archive} is not unpacked: its member {member!r} would leave the folder")
+        packed.extractall(new)
+
+
+Draw: TypeAlias = int | tuple[int, int]  # a sample: its epoch and index, or an index alone, in epoch 0
+
+
+def _epoch_and_index(draw: Draw, length: int) -> tuple[int, int]:
+    """Both numbers of a draw. Raises IndexError for an index alone that is too large, which ends a loop."""
+    return draw if isinstance(draw, tuple) else (0, range(length)[draw])
+
+
+class Photographs(Dataset[tuple[Tensor, list[str]]]):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
     A crop has at least and at most `shares` of the image's shorter side; small ones keep brush marks large. Without a
     folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. With `recolor` the
-    color channels change places at random. A sample is asked for as (epoch, index), and what is drawn for it depends
-    on that and on `seed` alone, so that workers, processes and a resumed run draw the same. A file that cannot be read
-    is replaced by the next one that can; its name comes with the sample. Raises ParameterError where a folder has no
-    image files.
+    color channels change places at random. A sample is asked for as (epoch, index), or as index alone in epoch 0; what
+    is drawn for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same. A
+    file that cannot be read is replaced by the next one that can; its name comes with the sample. Raises ParameterError
+    where a folder has no image files, and for a size, seed or number of crops that makes no sense.
     """
 
     def __init__(
         self,
-        folder: str = "",
+        folder: str | os.PathLike[str] = "",
         *,
         size: int = 256,
         seed: int = 0,
@@ -80,10 +99,12 @@ class Photographs(Dataset):
         recolor: bool = False,
         shares: tuple[float, float] = SHARES,
     ) -> None:
+        if size < 1 or crops < 1 or seed < 0:
+            raise ParameterError(f"size {size}, crops {crops}, seed {seed}: give at least 1, 1 and 0")
         self.size, self.seed, self.recolor, self.shares = size, seed, recolor, shares
         self.files: list[str] = []
         if folder:
-            self.files = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+            self.files = sorted(str(p) for p in user_path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
             if not self.files:
                 raise ParameterError(f"no images ({' '.join(SUFFIXES)}) below the folder {folder}")
         self.bundled = [] if folder else [load_image(name) for name in bundled or photo_names()]
@@ -92,9 +113,9 @@ class Photographs(Dataset):
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, draw: tuple[int, int]) -> tuple[Tensor, list[str]]:
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, list[str]]:
         """The crop of one draw, and the files that were skipped on the way. Raises LessonError where none is left."""
-        epoch, index = draw
+        epoch, index = _epoch_and_index(draw, len(self))
         if self.bundled:
             return self._crop(self.bundled[index % len(self.bundled)], np.random.default_rng((self.seed, index))), []
         skipped: list[str] = []
@@ -119,10 +140,10 @@ class Photographs(Dataset):
         return square[random.permutation(3).tolist()] if self.recolor else square
 
 
-class Pairs(Dataset):
+class Pairs(Dataset[tuple[Tensor, list[str]]]):
     """A photograph over a painting, (6, size, size), for a network that takes both; which painting is drawn at random.
 
-    Draws as `Photographs` does: what comes depends on (epoch, index) and on the seed of `contents` alone.
+    A sample is asked for as one of `Photographs` is, and depends on that and on the seed of `contents` alone.
     """
 
     def __init__(self, contents: Photographs, styles: Photographs) -> None:
@@ -131,15 +152,15 @@ class Pairs(Dataset):
     def __len__(self) -> int:
         return len(self.contents)
 
-    def __getitem__(self, draw: tuple[int, int]) -> tuple[Tensor, list[str]]:
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, list[str]]:
         """The pair of one draw, and the files that were skipped on the way."""
-        epoch, index = draw
+        epoch, index = _epoch_and_index(draw, len(self))
         number = int(np.random.default_rng((self.seed, epoch, index, 1)).integers(len(self.styles)))
-        (content, unread), (style, more) = self.contents[draw], self.styles[epoch, number]
+        (content, unread), (style, more) = self.contents[epoch, index], self.styles[epoch, number]
         return torch.cat([content, style]), unread + more
 
 
-class Draws(Sampler):
+class Draws(Sampler[tuple[int, int]]):
     """(epoch, index) of each sample from number `start` to number `stop`: a new permutation for every epoch."""
 
     def __init__(self, length: int, seed: int, start: int, stop: int) -> None:
@@ -149,7 +170,7 @@ class Draws(Sampler):
         return self.stop - self.start
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order, of_epoch = np.empty(0), -1
+        order, of_epoch = np.empty(0, int), -1
         for number in range(self.start, self.stop):
             epoch, position = divmod(number, self.length)
             if epoch != of_epoch:
