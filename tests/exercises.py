@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 from collections.abc import Callable
@@ -39,6 +40,14 @@ def _exercise(text: str) -> Exercise:
     folded = re.search(r"<summary>Solution</summary>\s*```python\n(.*?)```", prose, re.DOTALL)
     assert folded, f"{prose.splitlines()[0]}: no folded solution"
     return Exercise(prose.splitlines()[0].lstrip("# "), "\n".join(code), folded[1])
+
+
+@functools.cache
+def solutions() -> dict[str, Callable]:
+    """{name of the check: the folded solution as a function} of every exercise."""
+    found = [exercise for path in sorted(NOTEBOOKS.glob("*.ipynb")) for exercise in exercises(path.stem)]
+    names = [re.search(r"nst\.check\.(\w+)\(", exercise.stub)[1] for exercise in found]
+    return {name: define(exercise.solution)[name] for name, exercise in zip(names, found, strict=True)}
 
 
 def define(source: str, **given: object) -> dict[str, object]:

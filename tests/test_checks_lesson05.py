@@ -100,7 +100,7 @@ WRONG = [
     ("pareto_front", lambda p: list(dict.fromkeys(sweep(p))), "does not beat its equal"),
     ("pareto_front", lambda p: [n for n, point in enumerate(p) if point in sweep(p)], "not their places"),
     ("pareto_front", lambda p: sweep(p)[1:], "is missing"),
-    ("pareto_front", lambda p: [(c / 2, s) for c, s in p], "none of the points"),
+    ("pareto_front", lambda p: [(c / 2, s) for c, s in p], "not one of the points"),
     ("pareto_front", lambda p: 3, "returns a int"),
     ("experiment", always(True), "says True even where the distance falls"),
     ("experiment", always(False), "says False whatever the data"),

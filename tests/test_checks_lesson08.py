@@ -214,7 +214,7 @@ WRONG = [
     ("stop_early", lambda losses, patience: kept(losses, patience, late=1), "one look too long"),
     ("stop_early", lambda losses, patience: kept(losses, patience) + 1, "counts looks from 1"),
     ("stop_early", lambda losses, patience: losses[kept(losses, patience)], "returns the loss"),
-    ("stop_early", lambda losses, patience: kept(losses, patience, lambda new, old: new <= old), "no new best"),
+    ("stop_early", lambda losses, patience: kept(losses, patience, lambda new, old: new <= old), "not a new best"),
     ("stop_early", says_nothing_at_the_end, "returns None where"),
     ("stop_early", lambda losses, patience: "the third", "the index of a look"),
 ]

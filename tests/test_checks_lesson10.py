@@ -199,7 +199,7 @@ WRONG = [
     ("multiply_adds", one_each, "one convolution a block"),
     ("multiply_adds", lambda *a: float(cost(*a)), "returns the float"),
     ("multiply_adds", lambda *a: cost(*a, halve=lambda n: n / 2), "is right"),
-    ("multiply_adds", lambda *a: [cost(*a)] * 2, "not one number"),
+    ("multiply_adds", lambda *a: [cost(*a)] * 2, "one number is expected"),
     ("distillation_loss", lambda *a: distilled(*a, matrix=zero), "lacks the Gram term"),
     ("distillation_loss", lambda *a: distilled(*a, feature=zero), "lacks the feature term"),
     ("distillation_loss", lambda *a: per_picture(*a).sum(), "picture by picture and adds up"),
@@ -256,7 +256,7 @@ WRONG = [
     ("rank_correlation", lambda x, y: -short_formula(x, y, one=0), "`1 -` is missing"),
     ("rank_correlation", lambda x, y: scipy.stats.kendalltau(x, y).statistic, "Kendall"),
     ("rank_correlation", lambda x, y: 0.5, "not"),
-    ("rank_correlation", lambda x, y: ranks(x), "not one number"),
+    ("rank_correlation", lambda x, y: ranks(x), "one number is expected"),
     ("rank_correlation", sorts_in_place, "modifies its input"),
 ]
 

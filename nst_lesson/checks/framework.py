@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+Mistakes = Mapping[str, Any]  # {sentence: what that mistake gives, or a tuple of several such values}
 
 
 class Wrong(Exception):
@@ -17,13 +23,15 @@ def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
     """Turn `check`, which raises Wrong for a wrong answer, into what a notebook calls: it prints a line, never raises.
 
     A stub that still raises NotImplementedError is "not attempted yet", so that an untouched notebook runs to its end.
+    Whatever mode the notebook is in, the check runs with gradients and in float32, and leaves everything as it was.
     """
 
     @functools.wraps(check)
     def run(answer: Callable) -> None:
         name = check.__name__
         try:
-            check(answer)
+            with _surroundings():
+                check(answer)
         except NotImplementedError:
             print(f"{name}: not attempted yet")
         except Wrong as wrong:
@@ -37,23 +45,38 @@ def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
     return run
 
 
+@contextmanager
+def _surroundings() -> Iterator[None]:
+    """Gradients and float32; afterwards these and the random states of torch, numpy and Python are as before."""
+    dtype, of_numpy, of_python = torch.get_default_dtype(), np.random.get_state(), random.getstate()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices), torch.enable_grad():
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            np.random.set_state(of_numpy)
+            random.setstate(of_python)
+
+
 class ReturnedNone(Wrong):
     """The answer returned nothing."""
 
 
-def call(answer: Callable, *inputs: object) -> object:
+def call(answer: Callable, *inputs: object) -> Any:
     """answer(*inputs), having made sure that it returns something and leaves tensors among its inputs as they were."""
     before = [x.clone() if isinstance(x, Tensor) else None for x in inputs]
     result = answer(*inputs)
     if result is None:
         raise ReturnedNone("it returns None: is its `return` missing?")
     for x, old in zip(inputs, before, strict=True):
-        if old is not None and not torch.equal(x.detach(), old.detach()):
+        if isinstance(x, Tensor) and old is not None and not torch.equal(x.detach(), old.detach()):
             raise Wrong("it modifies its input: build a new tensor instead of changing the one you were given")
     return result
 
 
-def expect_tensor(result: object, shape: tuple[int, ...]) -> Tensor:
+def expect_tensor(result: object, shape: Sequence[int]) -> Tensor:
     """`result` if it is a tensor of that shape, else Wrong."""
     if not isinstance(result, Tensor):
         raise Wrong(f"it returns a {type(result).__name__}; a torch tensor is expected")
@@ -62,16 +85,84 @@ def expect_tensor(result: object, shape: tuple[int, ...]) -> Tensor:
     return result
 
 
-def close(result: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> bool:
-    """Whether two tensors agree to `tolerance` of the largest wanted value (float32 sums differ in the last digits)."""
-    result, wanted = result.double(), wanted.double()  # neither is rounded to the other's type
+def number(reply: Any) -> float:
+    """A reply that is one number, as an int where it is whole; else Wrong."""
+    try:
+        value = float(reply)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"it returns a {type(reply).__name__}; one number is expected") from None
+    return int(value) if value.is_integer() else value
+
+
+def close(result: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
+    """Whether two tensors, numbers or lists of numbers agree to `tolerance` of the largest wanted value.
+
+    Float32 sums differ in the last digits. Both are compared as float64: neither is rounded to the other's type.
+    """
+    result, wanted = (
+        x.detach().double() if isinstance(x, Tensor) else torch.tensor(x, dtype=torch.float64) for x in (result, wanted)
+    )
     return bool((result - wanted).abs().max() <= tolerance * wanted.abs().max().clamp_min(1e-12))
 
 
-def expect_gradient(result: Tensor, source: Tensor) -> None:
-    """Wrong unless `result` still hangs on `source` in autograd's graph."""
+def expect_value(result: Any, wanted: Any, mistakes: Mistakes, otherwise: str = "", tolerance: float = 1e-4) -> None:
+    """Wrong unless `result` is close to `wanted`: with the first of `mistakes` that gives `result`, else `otherwise`.
+
+    Without `otherwise` both are scalars, and the two numbers are said.
+    """
+    if close(result, wanted, tolerance):
+        return
+    for sentence, values in mistakes.items():
+        if any(close(result, value, tolerance) for value in _alternatives(values)):
+            raise Wrong(sentence)
+    if otherwise:
+        raise Wrong(otherwise)
+    raise Wrong("it gives {:.4g} where {:.4g} is right".format(*(torch.as_tensor(x).item() for x in (result, wanted))))
+
+
+def expect_in_all_cases(
+    cases: Sequence[Any],
+    replies: Sequence[Any],
+    wanted: Sequence[Any],
+    mistakes: Sequence[Mistakes],
+    otherwise: Callable[[Any, Any, Any], str],
+    tolerance: float = 0.0,
+) -> None:
+    """Wrong unless each reply is the one wanted: with the first mistake that explains the replies in all cases.
+
+    `mistakes` has those of each case; otherwise(case, reply, right) is what to say of the first wrong reply.
+    """
+    if close(replies, wanted, tolerance):
+        return
+    first = next(x for x in zip(cases, replies, wanted, strict=True) if not close(x[1], x[2], tolerance))
+    together = {
+        sentence: tuple(map(list, zip(*(_alternatives(case[sentence]) for case in mistakes), strict=True)))
+        for sentence in (mistakes[0] if mistakes else ())
+    }
+    expect_value(replies, wanted, together, otherwise(*first), tolerance)
+
+
+def _alternatives(values: Any) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else (values,)
+
+
+def expect_gradient(
+    result: Tensor,
+    wanted: Tensor,
+    source: Tensor,
+    missing: str = "no gradient reaches its input, although the result needs one",
+    different: str = "its value is right and its gradient is not: a part of it is detached",
+) -> None:
+    """Wrong unless `source` gets from `result` the gradient that it gets from `wanted`, which has the same value."""
     if not result.requires_grad:
         raise Wrong("it detaches the graph: no gradient reaches the picture (no .detach(), .item(), .numpy(), no_grad)")
-    (gradient,) = torch.autograd.grad(result.sum(), source, allow_unused=True)
-    if gradient is None:
-        raise Wrong("no gradient reaches its input, although the result needs one")
+    # Weighted at random: the plain sum of normalized features, for one, has no gradient.
+    probe = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(0)) + 0.5
+    found, right = (
+        torch.autograd.grad((x * probe).sum(), source, allow_unused=True, retain_graph=True)[0]
+        for x in (result, wanted)
+    )
+    if found is None:
+        raise Wrong(missing)
+    if not close(found, right, 1e-3):  # float32, with terms of both signs
+        raise Wrong(different)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_tensor
+from .framework import Wrong, call, exercise, expect_tensor, expect_value
 
 SHAPE = (1, 3, 5, 7)  # not square, so that mixing up height and width shows
 
@@ -15,48 +15,47 @@ SHAPE = (1, 3, 5, 7)  # not square, so that mixing up height and width shows
 @exercise
 def mean_color(answer: Callable[[Tensor], Tensor]) -> None:
     """answer(image) must be the mean red, green and blue, shape (3,), of an image (1, 3, H, W)."""
-    image = torch.rand(SHAPE) * torch.tensor([0.3, 0.6, 0.9]).view(1, 3, 1, 1)  # channels that cannot be confused
-    wanted = image.double().flatten(2).mean(2)[0]
-    result = expect_tensor(call(answer, image), (3,))
-    if close(result, wanted):
-        return
-    if close(result, wanted.flip(0)):
-        raise Wrong("the channels come out in the order blue, green, red; keep red, green, blue")
-    if close(result, wanted * 255):
-        raise Wrong("the values are between 0 and 255; the image is in [0, 1], and so is its mean color")
-    if close(result, image.double().flatten(2).sum(2)[0]):
-        raise Wrong("it sums the pixels; divide by their number, or use mean")
-    if close(result, wanted.mean().expand(3)):
-        raise Wrong("it mixes the channels: average over height and width only")
-    raise Wrong("it is not the mean over all the pixels of each channel: average over height and width")
+    image = _random(seed=1) * torch.tensor([0.3, 0.6, 0.9]).view(1, 3, 1, 1)  # channels that cannot be confused
+    pixels = image.double().flatten(2)[0]
+    wanted = pixels.mean(1)
+    mistakes = {
+        "the channels come out in the order blue, green, red; keep red, green, blue": wanted.flip(0),
+        "the values are between 0 and 255; the image is in [0, 1], and so is its mean color": wanted * 255,
+        "it sums the pixels; divide by their number, or use mean": pixels.sum(1),
+        "it mixes the channels: average over height and width only": wanted.mean().expand(3),
+    }
+    otherwise = "it is not the mean over all the pixels of each channel: average over height and width"
+    expect_value(expect_tensor(call(answer, image), (3,)), wanted, mistakes, otherwise)
 
 
 @exercise
 def blend(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     """answer(a, b, alpha) must be (1 - alpha) a + alpha b for two images of one shape."""
-    a, b = torch.rand(SHAPE), torch.rand(SHAPE)
+    a, b = _random(seed=2), _random(seed=3)
     for alpha in (0.25, 0.0, 1.0):
         wanted = (1 - alpha) * a.double() + alpha * b.double()
+        mistakes = {
+            "the two pictures are swapped: alpha = 0 must give a, and alpha = 1 must give b": (
+                alpha * a + (1 - alpha) * b
+            ),
+            "it ignores alpha: it always takes half of each picture": (a + b) / 2,
+            "the shares of a and b do not add up to 1: take 1 - alpha of a": (
+                a + alpha * b,
+                (a + alpha * b).clamp(0, 1),
+            ),
+        }
         result = expect_tensor(call(answer, a, b, alpha), SHAPE)
-        if close(result, wanted):
-            continue
-        if close(result, alpha * a + (1 - alpha) * b):
-            raise Wrong("the two pictures are swapped: alpha = 0 must give a, and alpha = 1 must give b")
-        if close(result, (a + b) / 2):
-            raise Wrong("it ignores alpha: it always takes half of each picture")
-        if close(result, a + alpha * b) or close(result, (a + alpha * b).clamp(0, 1)):
-            raise Wrong("the shares of a and b do not add up to 1: take 1 - alpha of a")
-        raise Wrong(f"at alpha = {alpha} it is not (1 - alpha) of a plus alpha of b")
+        expect_value(result, wanted, mistakes, f"at alpha = {alpha} it is not (1 - alpha) of a plus alpha of b")
 
 
 @exercise
 def to_bytes(answer: Callable[[Tensor], Tensor]) -> None:
     """answer(image) must be the image (1, 3, H, W) as uint8 (H, W, 3), rounded, with what leaves [0, 1] clamped."""
     _, _, height, width = SHAPE
-    levels = torch.randint(0, 256, SHAPE).double()
+    levels = _random(seed=4).double().mul(256).floor()
     levels[0, :, 0, :2] = torch.tensor([0.0, 255.0])
     # Not too near a tie, where float32 could round either way.
-    nearby = levels + torch.where(torch.rand(SHAPE) < 0.5, 0.4, -0.4)
+    nearby = levels + torch.where(_random(seed=5) < 0.5, 0.4, -0.4)
     inside = (nearby / 255).clamp(0, 1).float()
     wanted = levels[0].permute(1, 2, 0)
     result = call(answer, inside)
@@ -65,7 +64,12 @@ def to_bytes(answer: Callable[[Tensor], Tensor]) -> None:
     result = expect_tensor(result, wanted.shape)
     if result.dtype != torch.uint8:
         raise Wrong(f"it returns {result.dtype}; whole numbers of one byte, torch.uint8, are expected")
-    _expect_levels(result.double(), wanted, inside)
+    otherwise = "the values are not those of the picture times 255, rounded"
+    if torch.equal(result.flatten().sort().values.double(), wanted.flatten().sort().values):
+        otherwise = "the right values at the wrong places: move the channels with permute (reshape only cuts anew)"
+    cut = inside.double().mul(255).floor()[0].permute(1, 2, 0)
+    mistakes = {"it cuts the decimals off, so nearly every value is too dark: round before you turn it into bytes": cut}
+    expect_value(result, wanted, mistakes, otherwise, tolerance=0)
 
     outside = torch.tensor([-0.5, -0.002, 1.002, 1.5]).repeat(1, 3, height, 1)
     result = call(answer, outside)
@@ -73,12 +77,6 @@ def to_bytes(answer: Callable[[Tensor], Tensor]) -> None:
         raise Wrong("a value below 0 must give 0 and one above 1 must give 255: clamp before you turn it into bytes")
 
 
-def _expect_levels(result: Tensor, wanted: Tensor, image: Tensor) -> None:
-    """Wrong, with the likeliest cause, unless `result` has exactly the levels `wanted`."""
-    if torch.equal(result, wanted):
-        return
-    if torch.equal(result, image.double().mul(255).floor()[0].permute(1, 2, 0)):
-        raise Wrong("it cuts the decimals off, so nearly every value is too dark: round before you turn it into bytes")
-    if torch.equal(result.flatten().sort().values, wanted.flatten().sort().values):
-        raise Wrong("the right values at the wrong places: move the channels with permute (reshape only cuts anew)")
-    raise Wrong("the values are not those of the picture times 255, rounded")
+def _random(seed: int) -> Tensor:
+    """An image of values from 0 to 1, the same in every run."""
+    return torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 INPUTS = {
@@ -73,11 +73,10 @@ def vgg_table(answer: Callable[[int], dict[str, tuple[int, ...]]]) -> None:
             if not isinstance(row, Sequence) or len(row) != len(COLUMNS):
                 raise Wrong(f"{layer} has to have {len(COLUMNS)} numbers: {', '.join(COLUMNS)}")
             named = _likely(layer, size, before, dict(zip(COLUMNS, wanted, strict=True)))
-            for column, number, value in zip(COLUMNS, row, wanted, strict=True):
-                if float(number) != value:
-                    otherwise = f"{float(number):,.15g} where {value:,} is right"
-                    reason = next((name for name, x in named[column].items() if x == number), otherwise)
-                    raise Wrong(f"{column} of {layer} at size {size}: {reason}")
+            for column, number, value in zip(COLUMNS, map(float, row), wanted, strict=True):
+                where = f"{column} of {layer} at size {size}: "
+                mistakes = {where + sentence: x for sentence, x in named[column].items()}
+                expect_value(number, value, mistakes, f"{where}{number:,.15g} where {value:,} is right", tolerance=0)
             before = wanted[0]
 
 
@@ -116,7 +115,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
     missing = (
         "it forgets the input channels, or takes 3 places in a window: 3 x 3 weights for each channel that comes in"
     )
-    named: dict[str, dict[str, float]] = {
+    return {
         "channels": {"the channels double from block to block, but not from 4 to 5: both have 512": 1024},
         "side": {
             "a pooling takes whole positions: the side is a whole number, rounded down": size / jump,
@@ -149,7 +148,6 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
             "it starts from 0: without any layer, a number sees one pixel": row["field"] - 1,
         },
     }
-    return named
 
 
 @exercise
@@ -157,51 +155,53 @@ def pixels_seen(answer: Callable[[list[tuple[int, int, int]], int], tuple[int, i
     """The first and the last pixel that a position sees, from the (kernel, stride, padding) of the layers."""
     vgg = [(3, 1, 1), (3, 1, 1), (2, 2, 0), (3, 1, 1)]
     odd = [(7, 2, 3), (3, 2, 0), (5, 1, 1), (2, 3, 1), (3, 1, 1)]
-    last_two = ([(4, 4, 0), (1, 1, 0)], 3), ([], 3)
-    for layers, position in ((odd, 4), (odd, 0), (vgg, 5), (vgg, 0), ([(5, 1, 1)], 2), *last_two):
+    wide, nothing = [(4, 4, 0), (1, 1, 0)], list[tuple[int, int, int]]()
+    for layers, position in ((odd, 4), (odd, 0), (vgg, 5), (vgg, 0), ([(5, 1, 1)], 2), (wide, 3), (nothing, 3)):
         given = list(layers)
         result = call(answer, given, position)
         if given != layers:
             raise Wrong("it modifies its input: leave the list of layers as it is")
         if not isinstance(result, Sequence | Tensor) or len(result) != 2:
             raise Wrong(f"it returns {result!r}: return two numbers, the first pixel and the last")
-        seen = float(result[0]), float(result[1])
-        if seen != _pixels(layers, position):
-            raise Wrong(_explain_pixels(seen, layers, position))
+        seen, right = [float(result[0]), float(result[1])], _pixels(layers, position)
+        where = f" (layers {list(layers)}, position {position})"
+        mistakes = {sentence + where: value for sentence, value in _pixel_mistakes(layers, position).items()}
+        otherwise = f"{seen[0]:g}, {seen[1]:g} where {right[0]}, {right[1]} is right{where}"
+        expect_value(seen, right, mistakes, otherwise, tolerance=0)
 
 
-def _pixels(layers: Sequence[tuple[int, int, int]], position: int) -> tuple[int, int]:
+def _pixels(layers: Sequence[tuple[int, int, int]], position: int) -> list[int]:
     """Computed from the last layer to the first, unlike in the solution: what a window of outputs reads."""
     first = last = position
     for kernel, stride, padding in reversed(layers):
         first, last = first * stride - padding, last * stride - padding + kernel - 1
-    return first, last
+    return [first, last]
 
 
-def _explain_pixels(seen: tuple[float, float], layers: Sequence[tuple[int, int, int]], position: int) -> str:
-    """The name of the known mistake that gives `seen`, or else the right numbers; with the case."""
+def _pixel_mistakes(layers: Sequence[tuple[int, int, int]], position: int) -> dict[str, list[float]]:
+    """What the known mistakes give."""
     first, last = _pixels(layers, position)
     kernels, strides, paddings = zip(*layers, strict=True) if layers else ((), (), ())
     jumps = [math.prod(strides[:i]) for i in range(len(layers) + 1)]  # before each layer, and at the end
     begin, field = position * jumps[-1], last - first + 1
 
-    def window(start: float, width: int) -> tuple[float, float]:
-        return start, start + width - 1
+    def window(start: float, width: int) -> list[float]:
+        return [start, start + width - 1]
 
     frame = sum(p * j for p, j in zip(paddings, jumps, strict=False))
     late = sum(p * j for p, j in zip(paddings, jumps[1:], strict=True))
     wide = 1 + sum((k - 1) * j for k, j in zip(kernels, jumps[1:], strict=True))
     flat = 1 + sum(k - 1 for k in kernels)
-    named = {
+    return {
         "it leaves the padding out: a frame shifts everything": window(begin, field),
         "the padding counts in pixels there: a frame is as many positions wide, each one jump": window(
             begin - sum(paddings), field
         ),
         "it multiplies the padding by the jump after the layer: by the one before": window(begin - late, field),
         "it shifts to the wrong side: a frame lies before pixel 0, so subtract it": window(begin + frame, field),
-        "it cuts off at 0: a pixel of the frame has a negative number": (max(first, 0), last),
-        "its last pixel is one too far: the last that it sees, not the next": (first, last + 1),
-        "it starts from a field of 0: without any layer, a number sees one pixel": (first, last - 1),
+        "it cuts off at 0: a pixel of the frame has a negative number": [max(first, 0), last],
+        "its last pixel is one too far: the last that it sees, not the next": [first, last + 1],
+        "it starts from a field of 0: without any layer, a number sees one pixel": [first, last - 1],
         "it updates the jump first: a layer's stride counts only for the layers after it": window(first, wide),
         "it updates the jump first: a layer's stride counts only after its own window and frame": window(
             begin - late, wide
@@ -214,13 +214,10 @@ def _explain_pixels(seen: tuple[float, float], layers: Sequence[tuple[int, int, 
         "it takes the field to lie around the position: that needs VGG's padding": window(
             begin - (field - jumps[-1]) / 2, field
         ),
-        "it takes the layers from last to first: the first is the one next to the picture": _pixels(
-            layers[::-1], position
-        ),
+        "it takes the layers from last to first: the first is the one next to the picture": [
+            *_pixels(layers[::-1], position)
+        ],
     }
-    otherwise = f"{seen[0]:g}, {seen[1]:g} where {first}, {last} is right"
-    reason = next((name for name, value in named.items() if seen == value), otherwise)
-    return f"{reason} (layers {list(layers)}, position {position})"
 
 
 @exercise
@@ -239,7 +236,7 @@ def features_at(answer: Callable[[nn.Sequential, Tensor, list[int]], dict[int, T
             raise Wrong(f"it runs on after layer {max(wanted)}, the deepest one wanted: stop there")
         _expect_untouched(network)
     source = x.clone().requires_grad_()
-    expect_gradient(answer(_network(inplace=True)[0], source, [3])[3], source)
+    expect_gradient(answer(_network(inplace=True)[0], source, [3])[3], _network(inplace=False)[0][:4](source), source)
 
 
 def _expect_indices(keys: list[object], wanted: list[int]) -> None:

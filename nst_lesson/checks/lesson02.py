@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_tensor
+from .framework import Wrong, call, close, exercise, expect_tensor, expect_value
 
 LEAST_CHANGE = 0.1  # mean absolute difference; four equal maxima in each block of uniform noise give about 0.3
 
@@ -22,23 +22,22 @@ def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     error = d.square().mean()
     wanted = -10 * error.log10()
     result = expect_tensor(call(answer, image, target), ())
-    if not close(result, wanted):
-        named = {
-            "its sign is wrong: nearer pictures must give more decibels": -wanted,
-            "it takes the natural logarithm: use the one to base 10": -10 * error.log(),
-            "it takes the logarithm to base 2: use the one to base 10": -10 * error.log2(),
-            "it leaves out the logarithm": 1 / error,
-            "it leaves out the factor 10": -error.log10(),
-            "its factor is 20, which belongs to the root of the error: take 10": 2 * wanted,
-            "it divides by H W alone: the mean is over the three channels too": -10 * (3 * error).log10(),
-            "it takes the mean of three PSNRs: first the mean of the squares, over everything": -10
-            * d.square().mean((0, 2, 3)).log10().mean(),
-            "it sums the squares: take their mean": -10 * d.square().sum().log10(),
-            "it takes absolute differences: square them": -10 * d.abs().mean().log10(),
-            "it takes 255 for the brightest value: here it is 1": wanted + 20 * torch.tensor(255.0).log10(),
-            "it returns the mean squared difference itself": error,
-        }
-        raise Wrong(_diagnose(result, named, f"it gives {result.item():.4g} where {wanted.item():.4g} is right"))
+    named = {
+        "its sign is wrong: nearer pictures must give more decibels": -wanted,
+        "it takes the natural logarithm: use the one to base 10": -10 * error.log(),
+        "it takes the logarithm to base 2: use the one to base 10": -10 * error.log2(),
+        "it leaves out the logarithm": 1 / error,
+        "it leaves out the factor 10": -error.log10(),
+        "its factor is 20, which belongs to the root of the error: take 10": 2 * wanted,
+        "it divides by H W alone: the mean is over the three channels too": -10 * (3 * error).log10(),
+        "it takes the mean of three PSNRs: first the mean of the squares, over everything": -10
+        * d.square().mean((0, 2, 3)).log10().mean(),
+        "it sums the squares: take their mean": -10 * d.square().sum().log10(),
+        "it takes absolute differences: square them": -10 * d.abs().mean().log10(),
+        "it takes 255 for the brightest value: here it is 1": wanted + 20 * torch.tensor(255.0).log10(),
+        "it returns the mean squared difference itself": error,
+    }
+    expect_value(result, wanted, named)
 
 
 @exercise
@@ -58,22 +57,21 @@ def content_loss_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     zd, p = z.double(), target.double()
     f = zd.relu()
     wanted = (f - p) * (zd > 0)
-    if not close(result, wanted):
-        named = {
-            "it leaves out the second case: where F = 0 the ReLU is closed and the gradient is 0": f - p,
-            "it forgets the ReLU: compare max(z, 0) with P, and let nothing pass where z < 0": zd - p,
-            "its cases ask where P > 0: it is F, the features of the picture in hand, that must be positive": (f - p)
-            * (p > 0),
-            "its cases ask where z > P: the ReLU is open where z > 0": (f - p) * (zd > p),
-            "it returns the terms of the loss: return their derivative, F - P": (f - p).square() / 2,
-            "its cases are swapped: the gradient is 0 where F = 0, and F - P elsewhere": (f - p) * (zd <= 0),
-            "its sign is wrong: it is F - P, not P - F": -wanted,
-            "it is twice too large: the 1/2 in front of the sum cancels the 2 of the square": 2 * wanted,
-            "it divides by the number of values: the loss is a sum": wanted / z.numel(),
-            "it divides by the batch size: the loss is a sum over all pictures": wanted / len(z),
-            "it keeps only the sign of F - P: keep its size too": wanted.sign(),
-        }
-        raise Wrong(_diagnose(result, named, "the values are not those that autograd gives"))
+    named = {
+        "it leaves out the second case: where F = 0 the ReLU is closed and the gradient is 0": f - p,
+        "it forgets the ReLU: compare max(z, 0) with P, and let nothing pass where z < 0": zd - p,
+        "its cases ask where P > 0: it is F, the features of the picture in hand, that must be positive": (f - p)
+        * (p > 0),
+        "its cases ask where z > P: the ReLU is open where z > 0": (f - p) * (zd > p),
+        "it returns the terms of the loss: return their derivative, F - P": (f - p).square() / 2,
+        "its cases are swapped: the gradient is 0 where F = 0, and F - P elsewhere": (f - p) * (zd <= 0),
+        "its sign is wrong: it is F - P, not P - F": -wanted,
+        "it is twice too large: the 1/2 in front of the sum cancels the 2 of the square": 2 * wanted,
+        "it divides by the number of values: the loss is a sum": wanted / z.numel(),
+        "it divides by the batch size: the loss is a sum over all pictures": wanted / len(z),
+        "it keeps only the sign of F - P: keep its size too": wanted.sign(),
+    }
+    expect_value(result, wanted, named, "the values are not those that autograd gives")
 
 
 @exercise
@@ -85,16 +83,15 @@ def same_to_max_pooling(answer: Callable[[Tensor], Tensor]) -> None:
         raise Wrong("its values leave [0, 1]: make a picture")
     wanted, pooled = (F.max_pool2d(x, 2) for x in (image.double(), result))
     tiled = F.max_pool2d(wanted.repeat(1, 1, 2, 2), 2)
-    if not close(pooled, wanted, 1e-6):  # copies of float32 values are exact; a step through arithmetic is not
-        named = {
-            "it keeps the averages of the blocks: keep their maxima": F.avg_pool2d(image.double(), 2),
-            "it lays copies of the small picture side by side: repeat_interleave, not repeat": tiled,
-            "it keeps the minima of the blocks: keep their maxima": -F.max_pool2d(-image.double(), 2),
-        }
-        otherwise = "its 2 x 2 max pooling differs from that of the picture it was given"
-        if close(pooled.flatten().sort().values, wanted.flatten().sort().values, 1e-6):
-            otherwise = "it has the right maxima in the wrong blocks: each must stay where it was"
-        raise Wrong(_diagnose(pooled, named, otherwise))
+    named = {
+        "it keeps the averages of the blocks: keep their maxima": F.avg_pool2d(image.double(), 2),
+        "it lays copies of the small picture side by side: repeat_interleave, not repeat": tiled,
+        "it keeps the minima of the blocks: keep their maxima": -F.max_pool2d(-image.double(), 2),
+    }
+    otherwise = "its 2 x 2 max pooling differs from that of the picture it was given"
+    if close(pooled.flatten().sort().values, wanted.flatten().sort().values, 1e-6):
+        otherwise = "it has the right maxima in the wrong blocks: each must stay where it was"
+    expect_value(pooled, wanted, named, otherwise, 1e-6)  # copies are exact; a step through arithmetic is not
     change = (result - image.double()).abs().mean().item()
     if change < LEAST_CHANGE:
         raise Wrong(f"it is right but hardly differs: by {change:.3f} on average; change more of the pixels")
@@ -123,21 +120,22 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
             raise Wrong("the target's features carry a graph: compute them under torch.no_grad()") from error
         raise
     _expect_course(result, seen, start, target)
-    wanted = _projected_adam(start, target, weight)
-    if not close(result, wanted, 1e-3):  # Adam carries the last digits of small gradients on
-        named = {
-            "it clamps only once, at the end: clamp after every step": _projected_adam(
-                start, target, weight, every=False
-            ),
-            "it never clears the gradient: call zero_grad() in every step": _projected_adam(
-                start, target, weight, clear=False
-            ),
-            "it climbs: the loss must fall": _projected_adam(start, target, weight, sign=-1),
-            "it ignores the learning rate that it was given": _projected_adam(start, target, weight, rate=1e-3),
-            "it compares pixels: compare features": _projected_adam(start, target, torch.eye(3).view(3, 3, 1, 1)),
-        }
-        otherwise = "the picture is not the one that the relative loss and Adam with its default betas give"
-        raise Wrong(_diagnose(result, named, otherwise, 1e-3))
+    exact, pixels = weight.detach(), torch.eye(3).view(3, 3, 1, 1)
+
+    def loss(image: Tensor, kernel: Tensor = exact) -> Tensor:
+        wanted = F.conv2d(target, kernel)
+        return (F.conv2d(image, kernel) - wanted).square().sum() / wanted.square().sum()
+
+    named = {
+        "it clamps only once, at the end: clamp after every step": projected_adam(start, loss, every=False),
+        "it never clears the gradient: call zero_grad() in every step": projected_adam(start, loss, clear=False),
+        "it climbs: the loss must fall": projected_adam(start, lambda image: -loss(image)),
+        "it ignores the learning rate that it was given": projected_adam(start, loss, rate=1e-3),
+        "it compares pixels: compare features": projected_adam(start, lambda image: loss(image, pixels)),
+    }
+    otherwise = "the picture is not the one that the relative loss and Adam with its default betas give"
+    # Adam carries the last digits of small gradients on.
+    expect_value(result, projected_adam(start, loss), named, otherwise, tolerance=1e-3)
 
 
 def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Tensor) -> None:
@@ -158,28 +156,17 @@ def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Te
         raise Wrong(f"it computes the target's features {targets} times: once, before the loop, is enough")
 
 
-def _projected_adam(
-    start: Tensor,
-    target: Tensor,
-    weight: Tensor,
-    rate: float = 0.1,
-    every: bool = True,
-    clear: bool = True,
-    sign: int = 1,
+def projected_adam(
+    start: Tensor, objective: Callable[[Tensor], Tensor], *, rate: float = 0.1, every: bool = True, clear: bool = True
 ) -> Tensor:
-    wanted, weight = F.conv2d(target, weight).detach(), weight.detach()
+    """12 steps of Adam on `objective`, clamped after every step, or with a mistake: only at the end, or not cleared."""
     image = start.clone().requires_grad_()
     adam = torch.optim.Adam([image], lr=rate)
     for _ in range(12):
         if clear:
             adam.zero_grad()
-        (sign * (F.conv2d(image, weight) - wanted).square().sum() / wanted.square().sum()).backward()
+        objective(image).backward()
         adam.step()
         if every:
             image.data.clamp_(0, 1)
     return image.detach().clamp(0, 1)
-
-
-def _diagnose(result: Tensor, named: dict[str, Tensor], otherwise: str, tolerance: float = 1e-4) -> str:
-    """The name of the known mistake that gives `result`, or else `otherwise`."""
-    return next((name for name, value in named.items() if close(result.detach(), value, tolerance)), otherwise)

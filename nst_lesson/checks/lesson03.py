@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
 
 SHAPE = (2, 4, 5, 7)  # pictures, channels, height and width all differ, so that no two can be confused
 
@@ -16,7 +16,7 @@ SHAPE = (2, 4, 5, 7)  # pictures, channels, height and width all differ, so that
 def gram(answer: Callable[[Tensor], Tensor]) -> None:
     """F F' / M of each picture of a batch of features (B, N, H, W): (B, N, N)."""
     features = _random(SHAPE, seed=1).requires_grad_()
-    x = features.detach().double()
+    x = features.double()
     f = x.flatten(2)
     batch, n, m = f.shape
     wanted = f @ f.mT / m
@@ -27,24 +27,23 @@ def gram(answer: Callable[[Tensor], Tensor]) -> None:
     if shape == (batch, m, m):
         raise Wrong("it multiplies positions with positions: F has one row per channel, and F F' is (N, N)")
     result = expect_tensor(result, (batch, n, n))
-    if not close(result, wanted):
-        if not close(result, result.mT):
-            raise Wrong("the matrix is not symmetric: multiply F by its own transpose")
-        centered, scrambled = f - f.mean(2, keepdim=True), x.reshape(batch, m, n)
-        summed = (f @ f.mT).sum(0).expand(batch, n, n)
-        named = {
-            "it divides by nothing: divide by the number of positions, M = H W": wanted * m,
-            "it divides by H only: M is H times W": wanted * m / SHAPE[2],
-            "it divides by W only: M is H times W": wanted * m / SHAPE[3],
-            "it divides by N, the number of channels: divide by the number of positions": wanted * m / n,
-            "it divides by N M: divide by the number of positions only": wanted / n,
-            "it removes the mean of each channel, which gives the covariance": centered @ centered.mT / m,
-            "it reshapes to (B, M, N), which moves no numbers: flatten(2) keeps channels": scrambled.mT @ scrambled / m,
-            "it averages over the batch: each picture has its own matrix": summed / (batch * m),
-            "it sums over the batch: each picture has its own matrix": summed / m,
-        }
-        raise Wrong(_mistake(result, named, "it is not F F' / M, with one row of F for each channel"))
-    expect_gradient(result, features)
+    if not close(result, result.mT):
+        raise Wrong("the matrix is not symmetric: multiply F by its own transpose")
+    centered, scrambled = f - f.mean(2, keepdim=True), x.reshape(batch, m, n)
+    summed = (f @ f.mT).sum(0).expand(batch, n, n)
+    named = {
+        "it divides by nothing: divide by the number of positions, M = H W": wanted * m,
+        "it divides by H only: M is H times W": wanted * m / SHAPE[2],
+        "it divides by W only: M is H times W": wanted * m / SHAPE[3],
+        "it divides by N, the number of channels: divide by the number of positions": wanted * m / n,
+        "it divides by N M: divide by the number of positions only": wanted / n,
+        "it removes the mean of each channel, which gives the covariance": centered @ centered.mT / m,
+        "it reshapes to (B, M, N), which moves no numbers: flatten(2) keeps channels": scrambled.mT @ scrambled / m,
+        "it averages over the batch: each picture has its own matrix": summed / (batch * m),
+        "it sums over the batch: each picture has its own matrix": summed / m,
+    }
+    expect_value(result, wanted, named, "it is not F F' / M, with one row of F for each channel")
+    expect_gradient(result, wanted, features)
 
 
 @exercise
@@ -61,8 +60,6 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         raise
     except RuntimeError:  # torch's own, about shapes
         raise Wrong("its shapes do not fit: a column (B, N, 1) of means times a row (B, 1, N) is (B, N, N)") from None
-    if close(result, wanted):
-        return
     if not close(result, result.mT):
         raise Wrong("it is not symmetric: at (i, j) subtract mean i times mean j, a column of means times a row")
     of_all = mean.mean(0)
@@ -75,7 +72,7 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it also multiplies by M / (M - 1): only subtract": wanted * m / (m - 1),
         "it takes one mean for the whole batch: each picture has its own": grams - of_all[:, None] * of_all,
     }
-    raise Wrong(_mistake(result, named, "entry (i, j) is not that of the Gram matrix less mean i times mean j"))
+    expect_value(result, wanted, named, "entry (i, j) is not that of the Gram matrix less mean i times mean j")
 
 
 @exercise
@@ -108,8 +105,7 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it leaves out the target: take G - A": (f @ f.mT @ f / share).reshape(shape) * mask,
         "it divides G by M: here G and A are undivided": ((f @ f.mT / m - target) @ f / share).reshape(shape) * mask,
     }
-    if not close(inside, wanted):
-        raise Wrong(_mistake(inside, named, "it is not (G - A) F / (N^2 M^2) where F > 0"))
+    expect_value(inside, wanted, named, "it is not (G - A) F / (N^2 M^2) where F > 0")
     if not close(result, wanted):
         raise Wrong("it is not zero where the feature is zero: the ReLU lets nothing through there")
 
@@ -119,31 +115,30 @@ def mean_std_distance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Relative squared distance of means and deviations of features (1, N, H, W) and target (1, N, h, w): a scalar."""
     features = _random((1, 4, 3, 5), seed=5).requires_grad_()
     target = 2 * _random((1, 4, 4, 2), seed=6) + torch.arange(4.0).view(1, 4, 1, 1)  # each channel has its own mean
-    f, t = features.detach().double().flatten(2)[0], target.double().flatten(2)[0]
+    f, t = features.double().flatten(2)[0], target.double().flatten(2)[0]
     apart, energy, own = _moments_apart(f, t)
     wanted = apart.sum() / energy.sum()
     result = expect_tensor(call(answer, features, target), ())
-    if not close(result, wanted):
-        unbiased, its_energy, _ = _moments_apart(f, t, correction=1)
-        of_all, energy_of_all, _ = _moments_apart(f.reshape(1, -1), t.reshape(1, -1))
-        variances = (f.var(1, correction=0) - t.var(1, correction=0)).square().sum()
-        variance_energy = t.var(1, correction=0).square().sum()
-        named = {
-            "it divides the variance by M - 1: say correction=0": unbiased.sum() / its_energy.sum(),
-            "it compares variances: take their square roots": (apart[0] + variances) / (energy[0] + variance_energy),
-            "it is not relative: divide by the target's own sum of squares": apart.sum(),
-            "it compares the means only: add the deviations": apart[0] / energy[0],
-            "it leaves the deviations out above the fraction line": apart[0] / energy.sum(),
-            "it compares the deviations only: add the means": apart[1] / energy[1],
-            "it leaves the means out above the fraction line": apart[1] / energy.sum(),
-            "it adds two ratios: add above and below the fraction line, then divide": (apart / energy).sum(),
-            "it averages two ratios: add above and below the fraction line, then divide": (apart / energy).mean(),
-            "it divides by the features' sum of squares: divide by the target's": apart.sum() / own.sum(),
-            "it takes one mean for all channels: each channel has its own": of_all.sum() / energy_of_all.sum(),
-            "it takes a square root at the end: leave the distance squared": wanted.sqrt(),
-        }
-        raise Wrong(_mistake(result, named, f"it gives {result.item():.4g} where {wanted.item():.4g} is right"))
-    expect_gradient(result, features)
+    unbiased, its_energy, _ = _moments_apart(f, t, correction=1)
+    of_all, energy_of_all, _ = _moments_apart(f.reshape(1, -1), t.reshape(1, -1))
+    variances = (f.var(1, correction=0) - t.var(1, correction=0)).square().sum()
+    variance_energy = t.var(1, correction=0).square().sum()
+    named = {
+        "it divides the variance by M - 1: say correction=0": unbiased.sum() / its_energy.sum(),
+        "it compares variances: take their square roots": (apart[0] + variances) / (energy[0] + variance_energy),
+        "it is not relative: divide by the target's own sum of squares": apart.sum(),
+        "it compares the means only: add the deviations": apart[0] / energy[0],
+        "it leaves the deviations out above the fraction line": apart[0] / energy.sum(),
+        "it compares the deviations only: add the means": apart[1] / energy[1],
+        "it leaves the means out above the fraction line": apart[1] / energy.sum(),
+        "it adds two ratios: add above and below the fraction line, then divide": (apart / energy).sum(),
+        "it averages two ratios: add above and below the fraction line, then divide": (apart / energy).mean(),
+        "it divides by the features' sum of squares: divide by the target's": apart.sum() / own.sum(),
+        "it takes one mean for all channels: each channel has its own": of_all.sum() / energy_of_all.sum(),
+        "it takes a square root at the end: leave the distance squared": wanted.sqrt(),
+    }
+    expect_value(result, wanted, named)
+    expect_gradient(result, wanted, features)
 
 
 def _random(shape: tuple[int, ...], seed: int) -> Tensor:
@@ -155,8 +150,3 @@ def _moments_apart(f: Tensor, t: Tensor, correction: int = 0) -> tuple[Tensor, T
     """Of the means and of the deviations of the rows of f and t, as (2,): |f - t|^2, |t|^2 and |f|^2."""
     mine, wanted = (torch.stack([x.mean(1), x.std(1, correction=correction)]) for x in (f, t))
     return (mine - wanted).square().sum(1), wanted.square().sum(1), mine.square().sum(1)
-
-
-def _mistake(result: Tensor, named: dict[str, Tensor], otherwise: str) -> str:
-    """The name of the known mistake that gives `result`, or else `otherwise`."""
-    return next((name for name, value in named.items() if close(result.detach(), value)), otherwise)

@@ -7,28 +7,28 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import Wrong, call, exercise, expect_gradient, expect_tensor, expect_value
+from .lesson02 import projected_adam
 
 
 @exercise
 def total_variation_l1(answer: Callable[[Tensor], Tensor]) -> None:
     """The sum of |differences| of neighboring pixels of an image (1, 3, H, W), down plus across."""
     image = torch.rand(1, 3, 7, 11, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    pixels = image.detach().double()
+    pixels = image.double()
     down, across, channels = (pixels.diff(dim=dim) for dim in (2, 3, 1))
     wanted = down.abs().sum() + across.abs().sum()
     result = expect_tensor(call(answer, image), ())
-    if not close(result, wanted):
-        named = {
-            "it takes differences down the picture only: add those across": down.abs().sum(),
-            "it takes differences across the picture only: add those down": across.abs().sum(),
-            "it squares the differences: take their absolute value": down.square().sum() + across.square().sum(),
-            "it takes means: this variant is a sum": down.abs().mean() + across.abs().mean(),
-            "its differences keep their sign, so they cancel: take the absolute value": down.sum() + across.sum(),
-            "it compares color channels (dimension 1): compare rows and columns (2 and 3)": channels.abs().sum(),
-        }
-        raise Wrong(diagnose(result, named, wanted))
-    expect_gradient(result, image)
+    named = {
+        "it takes differences down the picture only: add those across": down.abs().sum(),
+        "it takes differences across the picture only: add those down": across.abs().sum(),
+        "it squares the differences: take their absolute value": down.square().sum() + across.square().sum(),
+        "it takes means: this variant is a sum": down.abs().mean() + across.abs().mean(),
+        "its differences keep their sign, so they cancel: take the absolute value": down.sum() + across.sum(),
+        "it compares color channels (dimension 1): compare rows and columns (2 and 3)": channels.abs().sum(),
+    }
+    expect_value(result, wanted, named)
+    expect_gradient(result, wanted, image)
 
 
 @exercise
@@ -37,24 +37,22 @@ def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     generator = torch.Generator().manual_seed(2)
     features = torch.rand(1, 5, 6, 9, generator=generator, requires_grad=True)
     target = torch.rand(1, 5, 6, 9, generator=generator)
-    f, a = (x.detach().double().flatten(2)[0] for x in (features, target))
+    f, a = (x.double().flatten(2)[0] for x in (features, target))
     (n, m), squares = f.shape, (f @ f.T - a @ a.T).square().sum()
     wanted = squares / (4 * n**2 * m**2)
     result = expect_tensor(call(answer, features, target), ())
-    if not close(result, wanted):
-        named = {
-            "it leaves out the factor 1/4": 4 * wanted,
-            "it leaves out N^2, the square of the number of channels": wanted * n**2,
-            "it leaves out M^2, the square of the number of positions": wanted * m**2,
-            "it divides by nothing: put 1/(4 N^2 M^2) in front": squares,
-            "it divides by H only: M is H times W": squares / (4 * n**2 * 6**2),
-            "it takes the mean instead of the sum, so it divides by N^2 twice": wanted / n**2,
-            "it divides by N and M, not by their squares": squares / (4 * n * m),
-            "it compares the features themselves: compare their Gram matrices": (f - a).square().sum()
-            / (4 * n**2 * m**2),
-        }
-        raise Wrong(diagnose(result, named, wanted))
-    expect_gradient(result, features)
+    named = {
+        "it leaves out the factor 1/4": 4 * wanted,
+        "it leaves out N^2, the square of the number of channels": wanted * n**2,
+        "it leaves out M^2, the square of the number of positions": wanted * m**2,
+        "it divides by nothing: put 1/(4 N^2 M^2) in front": squares,
+        "it divides by H only: M is H times W": squares / (4 * n**2 * 6**2),
+        "it takes the mean instead of the sum, so it divides by N^2 twice": wanted / n**2,
+        "it divides by N and M, not by their squares": squares / (4 * n * m),
+        "it compares the features themselves: compare their Gram matrices": (f - a).square().sum() / (4 * n**2 * m**2),
+    }
+    expect_value(result, wanted, named)
+    expect_gradient(result, wanted, features)
 
 
 @exercise
@@ -78,41 +76,19 @@ def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
     if result.min() < 0 or result.max() > 1:
         raise Wrong("the picture leaves [0, 1]: clamp it after every step")
     named = {
-        "it clamps only once, at the end: clamp after every step": _projected_adam(start, objective, every=False),
-        "it never clears the gradient: call optimizer.zero_grad() in every step": _projected_adam(
+        "it clamps only once, at the end: clamp after every step": projected_adam(start, objective, every=False),
+        "it never clears the gradient: call optimizer.zero_grad() in every step": projected_adam(
             start, objective, clear=False
         ),
-        "it climbs: the loss must fall": _projected_adam(start, lambda x: -objective(x)),
-        "it ignores the learning rate that it was given": _projected_adam(start, objective, rate=1e-3),
+        "it climbs: the loss must fall": projected_adam(start, lambda x: -objective(x)),
+        "it ignores the learning rate that it was given": projected_adam(start, objective, rate=1e-3),
         "it is gradient descent without Adam": _descent(start, objective),
     }
-    if not close(result, _projected_adam(start, objective)):
-        otherwise = "the picture is not the one that Adam with its default betas gives"
-        raise Wrong(next((name for name, value in named.items() if close(result, value)), otherwise))
+    otherwise = "the picture is not the one that Adam with its default betas gives"
+    expect_value(result, projected_adam(start, objective), named, otherwise)
 
 
-def diagnose(result: Tensor, named: dict[str, Tensor], wanted: Tensor) -> str:
-    """The name of the known mistake that gives the scalar `result`, or else the two numbers."""
-    otherwise = f"it gives {result.item():.4g} where {wanted.item():.4g} is right"
-    return next((name for name, value in named.items() if close(result.detach(), value)), otherwise)
-
-
-def _projected_adam(
-    start: Tensor, objective: Callable, steps: int = 12, rate: float = 0.1, every: bool = True, clear: bool = True
-) -> Tensor:
-    image = start.clone().requires_grad_()
-    adam = torch.optim.Adam([image], lr=rate)
-    for _ in range(steps):
-        if clear:
-            adam.zero_grad()
-        objective(image).backward()
-        adam.step()
-        if every:
-            image.data.clamp_(0, 1)
-    return image.detach().clamp(0, 1)
-
-
-def _descent(start: Tensor, objective: Callable, steps: int = 12, rate: float = 0.1) -> Tensor:
+def _descent(start: Tensor, objective: Callable[[Tensor], Tensor], steps: int = 12, rate: float = 0.1) -> Tensor:
     image = start.clone().requires_grad_()
     for _ in range(steps):
         (gradient,) = torch.autograd.grad(objective(image), image)

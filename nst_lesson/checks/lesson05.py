@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from .framework import Wrong, call, exercise
 
@@ -118,8 +120,8 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
     for first in range(len(weights) - 1):
         order = list(range(len(weights)))
         order[first : first + 2] = order[first + 1], order[first]  # one step down, all the others up
-        bumpy = dict(zip(weights, (0.1 + 0.01 * rank for rank in order), strict=True))
-        if _truth(call(answer, watched(lambda weight, bumpy=bumpy: bumpy.get(weight, 0.1)))):
+        bumpy = defaultdict(lambda: 0.1, zip(weights, (0.1 + 0.01 * rank for rank in order), strict=True))
+        if _truth(call(answer, watched(bumpy.__getitem__))):
             low, high = weights[first : first + 2]
             raise Wrong(f"it says True though the distance falls from {low:g} to {high:g}: compare all neighbors")
 
@@ -137,10 +139,9 @@ def _points(reply: object, given: Sequence[Point]) -> list[Point]:
         raise Wrong(f"it returns a {type(reply).__name__}; a list of points is expected")
     if any(isinstance(point, (int, bool)) for point in reply):
         raise Wrong("it returns numbers; the points themselves are expected, not their places in the list")
-    points = sorted(tuple(float(value) for value in point) for point in reply)
-    strangers = [point for point in points if point not in given]
-    if strangers:
-        raise Wrong(f"{strangers[0]} is none of the points that it was given")
+    points: list[Any] = sorted(tuple(float(value) for value in point) for point in reply)
+    if other := [point for point in points if point not in given]:
+        raise Wrong(f"{other[0]} is not one of the points that it was given")
     return points
 
 

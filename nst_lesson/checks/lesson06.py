@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import Wrong, call, exercise, expect_gradient, expect_in_all_cases, expect_tensor, expect_value
 
 SHAPE = (2, 3, 5, 7)  # pictures, channels, height and width all differ, so that no two can be confused
 CONTENT_LAYER, CONTENT_WEIGHT, STYLE_WEIGHT = "relu4_2", 1, 3
+FIXED = "no gradient reaches weight and bias, which training has to change"
 
 
 @exercise
@@ -22,9 +23,8 @@ def instance_norm(answer: Callable[..., Tensor]) -> None:
     spread, middle = (torch.rand(2, 3, 1, 1, generator=generator) * 3 + 0.5 for _ in range(2))
     x = torch.randn(SHAPE, generator=generator) * spread + middle
     weight, bias = torch.tensor([0.5, 2.0, -1.5]), torch.tensor([1.0, -2.0, 0.3])
-    result = expect_tensor(call(answer, x, weight, bias), SHAPE)
-    if not close(result, _normalized(x, weight, bias)):
-        raise Wrong(_mistake(result, _norms(x, weight, bias), "its values are not those of instance normalization"))
+    result, wanted = expect_tensor(call(answer, x, weight, bias), SHAPE), _normalized(x, weight, bias)
+    expect_value(result, wanted, _norms(x, weight, bias), "its values are not those of instance normalization")
 
     flat = x.clone()
     flat[0, 0] = 0.5
@@ -39,10 +39,15 @@ def instance_norm(answer: Callable[..., Tensor]) -> None:
         "it takes the larger one of eps and the deviation: add eps to the variance": variance.sqrt().clamp_min(eps),
     }
     named = {name: centered / root * by + bias.view(-1, 1, 1) for name, root in named.items()}
-    result = expect_tensor(call(answer, x, weight, bias, eps), SHAPE)
-    if not close(result, _normalized(x, weight, bias, eps=eps)):
-        raise Wrong(_mistake(result, named, "its values are wrong for another eps: it belongs beside the variance"))
-    _expect_gradients(answer, x, weight, bias, torch.randn(SHAPE, generator=generator))
+    result, wanted = expect_tensor(call(answer, x, weight, bias, eps), SHAPE), _normalized(x, weight, bias, eps=eps)
+    expect_value(result, wanted, named, "its values are wrong for another eps: it belongs beside the variance")
+
+    x, weight, bias = (t.requires_grad_() for t in (x, weight, bias))
+    result, wanted = answer(x, weight, bias), _normalized(x, weight, bias)
+    constants = "its gradient is wrong: mean and variance depend on the picture, too, so do not detach them"
+    expect_gradient(result, wanted, x, different=constants)
+    for parameter in (weight, bias):
+        expect_gradient(result, wanted, parameter, missing=FIXED)
 
 
 @exercise
@@ -57,15 +62,14 @@ def resize_convolution(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> No
         shape = tuple(result.shape) if isinstance(result, Tensor) else ()
         if len(shape) == 4 and (reason := _size_mistake(shape[2] - wanted.shape[2], side)):
             raise Wrong(f"{reason} (for a kernel of {side}x{side} it returns {shape}; {tuple(wanted.shape)} is right)")
-        result = expect_tensor(result, tuple(wanted.shape))
-        if not close(result, wanted):
-            named = _resizings(x, weight, bias) if side == 5 else {}
-            raise Wrong(_mistake(result, named, f"its values are wrong for a kernel of {side}x{side}"))
+        result = expect_tensor(result, wanted.shape)
+        named = _resizings(x, weight, bias) if side == 5 else {}
+        expect_value(result, wanted, named, f"its values are wrong for a kernel of {side}x{side}")
     x, weight, bias = (t.requires_grad_() for t in (x, weight, bias))
-    result = call(answer, x, weight, bias)
-    expect_gradient(result, x)
-    if None in torch.autograd.grad(answer(x, weight, bias).sum(), (weight, bias), allow_unused=True):
-        raise Wrong("no gradient reaches weight and bias, which training has to change")
+    result, wanted = answer(x, weight, bias), _resized(x, weight, bias)
+    expect_gradient(result, wanted, x)
+    for parameter in (weight, bias):
+        expect_gradient(result, wanted, parameter, missing=FIXED)
 
 
 @exercise
@@ -87,9 +91,7 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
     exact.load_state_dict(network.state_dict())
     content, style, named = _fast_terms(exact, photographs.double(), vgg, grams)
     wanted = CONTENT_WEIGHT * content + STYLE_WEIGHT * style
-    if not close(result.detach(), wanted.detach()):
-        otherwise = f"it gives {result.item():.4g} where {wanted.item():.4g} is right"
-        raise Wrong(_mistake(result.detach(), named, otherwise))
+    expect_value(result, wanted, named)
 
     if network.weight.grad is not None:
         raise Wrong("it calls backward(): return the loss, the loop that trains goes backward")
@@ -98,31 +100,31 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
         raise Wrong("no gradient reaches the network's weights: run it outside no_grad, and do not detach its pictures")
     parts = (CONTENT_WEIGHT * content, STYLE_WEIGHT * style)
     of_content, of_style = (torch.autograd.grad(part, exact.weight, retain_graph=True)[0] for part in parts)
-    if not close(reached, of_content + of_style, 1e-3):  # in float32, where values of both signs cancel
-        named = {
-            "its content term gives the network no gradient": of_style,
-            "its style term gives the network no gradient": of_content,
-        }
-        raise Wrong(_mistake(reached, named, "the network does not get the whole gradient: something is detached"))
+    named = {
+        "its content term gives the network no gradient": of_style,
+        "its style term gives the network no gradient": of_content,
+    }
+    otherwise = "the network does not get the whole gradient: something is detached"
+    expect_value(reached, of_content + of_style, named, otherwise, 1e-3)  # in float32, with terms of both signs
 
 
 @exercise
 def draw_of(answer: Callable[[int, int, int, int], tuple[int, int]]) -> None:
     """answer(step, place, batch_size, photographs) must be (epoch, position), where no epoch waits for a new batch."""
-    cases = [(1, 0, 4, 10), (1, 3, 4, 10), (3, 1, 4, 10), (3, 2, 4, 10), (3, 3, 4, 10), (6, 0, 4, 10)]
-    cases += [(8, 2, 4, 12), (1000, 5, 16, 628)]
-    replies = [_pair(call(answer, *case)) for case in cases]
-    mistakes = [_draw_mistakes(*case) for case in cases]
-    for reason in mistakes[0]:
-        if replies == [mistake[reason] for mistake in mistakes]:
-            raise Wrong(reason)
+    usual = [(1, 0, 4, 10), (1, 3, 4, 10), (3, 1, 4, 10), (3, 2, 4, 10), (3, 3, 4, 10), (6, 0, 4, 10)]
+    usual += [(8, 2, 4, 12), (1000, 5, 16, 628)]
     wide = (2, 1, 8, 3)  # a step with more pictures than there are photographs
-    for case, reply in zip([*cases, wide], [*replies, _pair(call(answer, *wide))], strict=True):
-        step, place, batch_size, photographs = case
-        number = (step - 1) * batch_size + place
-        if reply != (wanted := divmod(number, photographs)):
-            where = f"step {step}, place {place}, {batch_size} pictures a step, {photographs} photographs"
-            raise Wrong(f"for {where} it says {reply}: it is number {number} of all draws, so {wanted} is right")
+    for cases, mistakes in ((usual, [_draw_mistakes(*case) for case in usual]), ([wide], [])):
+        replies = [_pair(call(answer, *case)) for case in cases]
+        wanted = [divmod((step - 1) * size + place, number) for step, place, size, number in cases]
+        expect_in_all_cases(cases, replies, wanted, mistakes, _wrong_draw)
+
+
+def _wrong_draw(case: tuple[int, int, int, int], reply: tuple[int, int], right: tuple[int, int]) -> str:
+    step, place, batch_size, photographs = case
+    where = f"step {step}, place {place}, {batch_size} pictures a step, {photographs} photographs"
+    number = (step - 1) * batch_size + place
+    return f"for {where} it says {reply}: it is number {number} of all draws, so {right} is right"
 
 
 def _normalized(
@@ -166,18 +168,6 @@ def _norms(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
         "it forgets the bias": _normalized(x, weight, none),
         "it adds the bias before it multiplies by the weight": _normalized(x, weight, weight * bias),
     }
-
-
-def _expect_gradients(answer: Callable, x: Tensor, weight: Tensor, bias: Tensor, probe: Tensor) -> None:
-    """Wrong unless x, weight and bias get the gradients of instance normalization."""
-    inputs = [t.clone().requires_grad_() for t in (x, weight, bias)]
-    wanted = torch.autograd.grad((_normalized(*inputs) * probe).sum(), inputs)
-    expect_gradient(answer(*inputs), inputs[0])
-    found = torch.autograd.grad((answer(*inputs) * probe).sum(), inputs, allow_unused=True)
-    if None in found[1:]:
-        raise Wrong("no gradient reaches weight and bias, which training has to change")
-    if not close(found[0], wanted[0], 1e-3):  # float32, with terms of both signs
-        raise Wrong("its gradient is wrong: mean and variance depend on the picture, too, so do not detach them")
 
 
 def _resized(x: Tensor, weight: Tensor, bias: Tensor, *, mode: str = "nearest", padding: str = "reflect") -> Tensor:
@@ -267,7 +257,7 @@ def _fast_terms(
             gram, a = _gram(features[name]), target.double()
             gram = gram.mean(0, keepdim=True) if mixed else gram  # of pictures of one size laid side by side
             means.append(((gram - a).square().sum((1, 2)) / a.square().sum()).mean())
-        return sum(means) / len(means)
+        return torch.stack(means).mean()
 
     content, style, mixture = contents["right"], style_of(mine), style_of(mine, mixed=True)
     n, layers = len(photographs), len(grams)
@@ -313,14 +303,14 @@ def _restarted(step: int, place: int, batch_size: int, batches: int) -> tuple[in
     return epoch, batch * batch_size + place
 
 
-def _draw_mistakes(step: int, place: int, batch_size: int, photographs: int) -> dict[str, tuple[int, int]]:
+def _draw_mistakes(step: int, place: int, batch_size: int, photographs: int) -> dict[str, list[int]]:
     """What the known mistakes say."""
     before = (step - 1) * batch_size
     number = before + place
     epoch, position = divmod(number, photographs)
     gap = "it starts an epoch anew with a new batch"
     short = _restarted(step, place, batch_size, math.ceil(photographs / batch_size))
-    return {
+    pairs = {
         "it counts steps from 0: the first step is step 1": divmod(number + batch_size, photographs),
         "it counts places from 1: the first place is 0": divmod(number - 1, photographs),
         "it forgets the place in the batch": divmod(before, photographs),
@@ -341,6 +331,7 @@ def _draw_mistakes(step: int, place: int, batch_size: int, photographs: int) -> 
             step, place, batch_size, photographs // batch_size
         ),
     }
+    return {sentence: list(pair) for sentence, pair in pairs.items()}
 
 
 def _pair(reply: object) -> tuple[int, int]:
@@ -350,8 +341,3 @@ def _pair(reply: object) -> tuple[int, int]:
     if any(float(value) != int(value) for value in reply):
         raise Wrong(f"it returns {reply!r}; both are whole numbers: divide with // instead of /")
     return int(reply[0]), int(reply[1])
-
-
-def _mistake(result: Tensor, named: Mapping[str, Tensor], otherwise: str) -> str:
-    """The name of the known mistake that gives `result`, or else `otherwise`."""
-    return next((name for name, value in named.items() if close(result.detach(), value.detach())), otherwise)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .framework import ReturnedNone, Wrong, call, close, exercise
+from .framework import ReturnedNone, Wrong, call, exercise, expect_in_all_cases, expect_value, number
 
 
 @exercise
@@ -18,13 +18,14 @@ def break_even(answer: Callable[[float, float, float], float]) -> None:
     """answer(train, slow, fast): the least whole n with n slow >= train + n fast, math.inf where there is none."""
     cases = [(100.0, 8.0, 0.5), (50.0, 8.0, 0.5), (60.0, 12.0, 2.0), (7.0, 2.0, 0.25), (1000.0, 9.0, 1.5)]
     replies = [call(answer, *case) for case in cases]
-    numbers = [_number(reply) for reply in replies]
     wanted = [math.ceil(train / (slow - fast)) for train, slow, fast in cases]  # exact: all are binary fractions
-    if numbers != wanted:
-        mistakes = [_break_even_mistakes(*case) for case in cases]
-        named = (name for name in mistakes[0] if numbers == [mistake[name] for mistake in mistakes])
-        case, number, right = next(x for x in zip(cases, numbers, wanted, strict=True) if x[1] != x[2])
-        raise Wrong(next(named, f"for {case} it says {number:g} where {right} is right"))
+    expect_in_all_cases(
+        cases,
+        [number(reply) for reply in replies],
+        wanted,
+        [_break_even_mistakes(*case) for case in cases],
+        lambda case, said, right: f"for {case} it says {said:g} where {right} is right",
+    )
     if any(isinstance(reply, float) for reply in replies):
         raise Wrong(f"it returns the float {replies[0]!r}: pictures are counted, so make it an int")
     for case in [(100.0, 0.5, 8.0), (100.0, 2.0, 2.0)]:
@@ -37,20 +38,17 @@ def flicker(answer: Callable[[list[Tensor], int], float]) -> None:
     generator = torch.Generator().manual_seed(3)
     scene = torch.rand(1, 3, 6, 17, generator=generator)
     frames = [scene[..., x : x + 11] + 0.2 * torch.rand(1, 3, 6, 11, generator=generator) for x in (0, 2, 4, 6)]
-    result, wanted = _flicker_of(answer, frames, 2), _steady(frames, 2).abs().mean()
-    if not close(result, wanted):
-        otherwise = f"it gives {result.item():.4g} where {wanted.item():.4g} is right"
-        named = _flicker_mistakes([frame.double() for frame in frames], 2)
-        raise Wrong(next((name for name, value in named.items() if close(result, value)), otherwise))
+    wanted = _steady(frames, 2).abs().mean()
+    expect_value(_flicker_of(answer, frames, 2), wanted, _flicker_mistakes([frame.double() for frame in frames], 2))
     try:
         still = _flicker_of(answer, frames, 0)
     except RuntimeError:  # widths of 11 and 0 pixels
-        still = torch.tensor(math.nan)
-    if not still.isfinite():
+        still = math.nan
+    if not math.isfinite(still):
         raise Wrong("with shift 0 it compares nothing: [..., :-0] is empty, so cut at W - shift")
     unmoved = _steady(frames, 0).abs().mean()
-    if not close(still, unmoved):
-        raise Wrong(f"with shift 0 it gives {still.item():.4g} where {unmoved.item():.4g} is right: all pixels count")
+    otherwise = f"with shift 0 it gives {still:.4g} where {unmoved:.4g} is right: all pixels count"
+    expect_value(still, unmoved, {}, otherwise)
 
 
 @exercise
@@ -79,21 +77,9 @@ def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]
             [8.0, *spans]
         ),
     }
-    if not math.isclose(result, statistics.median(spans), rel_tol=1e-6):
-        otherwise = f"it gives {result:.4g} where {statistics.median(spans):.4g} is right"
-        raise Wrong(
-            next((name for name, value in named.items() if math.isclose(result, value, rel_tol=1e-6)), otherwise)
-        )
+    expect_value(result, statistics.median(spans), named, tolerance=1e-6)
     if _timed(answer, [8.0, 0.7, 0.1, 0.2, *[0.5] * 20], 3)[1] != 4:
         raise Wrong("it ignores the number of repeats that it is given")
-
-
-def _number(reply: object) -> float:
-    """A reply that is one number."""
-    try:
-        return float(reply)
-    except (TypeError, ValueError):
-        raise Wrong(f"it returns {reply!r}; a number is expected") from None
 
 
 def _break_even_mistakes(train: float, slow: float, fast: float) -> dict[str, float]:
@@ -103,7 +89,7 @@ def _break_even_mistakes(train: float, slow: float, fast: float) -> dict[str, fl
         "it returns a fraction of a picture: round up": exact,
         "it rounds down: that many pictures have not paid for the training yet": math.floor(exact),
         "it rounds to the nearest number: round up": round(exact),
-        "it is off by one where the division leaves no rest: with n slow = train + n fast it has paid": math.floor(
+        "it is off by one where the division leaves no remainder: with n slow = train + n fast it has paid": math.floor(
             exact
         )
         + 1,
@@ -125,7 +111,7 @@ def _expect_never(answer: Callable, case: tuple[float, float, float]) -> None:
         raise Wrong(f"it returns None {where}: training never pays, which is math.inf") from None
     except ZeroDivisionError:
         raise Wrong(f"it divides by zero {where}: training never pays, which is math.inf") from None
-    if _number(reply) != math.inf:
+    if number(reply) != math.inf:
         raise Wrong(f"it says {reply!r} {where}: training never pays, which is math.inf")
 
 
@@ -136,16 +122,13 @@ def _steady(frames: Sequence[Tensor], shift: int) -> Tensor:
     return torch.stack([a[..., shift:] - b[..., : width - shift] for a, b in pairs])
 
 
-def _flicker_of(answer: Callable, frames: list[Tensor], shift: int) -> Tensor:
+def _flicker_of(answer: Callable, frames: list[Tensor], shift: int) -> float:
     """The answer for copies of the frames; Wrong unless it is one number and leaves the frames alone."""
     copies = [frame.clone() for frame in frames]
     reply = call(answer, copies, shift)
     if len(copies) != len(frames) or not all(map(torch.equal, copies, frames)):
         raise Wrong("it modifies its input: build new tensors instead of changing the frames that you were given")
-    try:
-        return torch.as_tensor(reply).double().reshape(())
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"it returns a {type(reply).__name__} that is not one number") from None
+    return number(reply)
 
 
 def _flicker_mistakes(frames: Sequence[Tensor], shift: int) -> dict[str, Tensor]:
@@ -195,4 +178,4 @@ def _timed(answer: Callable, spans: Sequence[float], repeats: int) -> tuple[floa
         looks += 1
         return now
 
-    return _number(call(answer, run, clock, repeats)), runs, looks
+    return number(call(answer, run, clock, repeats)), runs, looks

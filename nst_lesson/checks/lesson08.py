@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .framework import ReturnedNone, Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import (
+    ReturnedNone,
+    Wrong,
+    call,
+    close,
+    exercise,
+    expect_gradient,
+    expect_in_all_cases,
+    expect_tensor,
+    expect_value,
+)
 
 Moments = tuple[Tensor, Tensor]
 EPSILON = 1e-5  # stands beside every variance, so that a channel without any is no division by zero
@@ -24,10 +34,9 @@ def adain(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     if isinstance(result, Tensor) and result.shape == style.shape:
         raise Wrong("content and style have changed places: the content is normalized, and gets the style's moments")
     result = expect_tensor(result, content.shape)
-    wanted = _adain(content.double(), style.double())
-    if not close(result.detach(), wanted, 1e-3):  # where the epsilon stands is a matter of taste
-        raise Wrong(_named(result.detach(), _adain_mistakes(content.double(), style.double()), wanted))
-    expect_gradient(result, source)
+    wanted = _adain(source.double(), style.double())
+    _expect_features(result, wanted, _adain_mistakes(content.double(), style.double()))
+    expect_gradient(result, wanted, source)
     flat = call(answer, torch.ones(1, 2, 4, 4), style[:1, :2])
     if not flat.isfinite().all():
         raise Wrong("a channel without any variance gives NaN or inf: add a little, such as 1e-5, to the variance")
@@ -42,15 +51,15 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     style = (other @ torch.randn(3, 63, generator=generator) - 1).view(1, 3, 7, 9)
     result = expect_tensor(call(answer, content, style), content.shape)
     wanted = _wct(content.double(), style.double())
-    if close(result, wanted, 1e-3):
-        return
+    mistakes = _wct_mistakes(content.double(), style.double())
     spread = _covariance(style.double())
     if close(_covariance(result.double()), spread, 1e-3) and close(_mean(result.double()), _mean(style.double()), 1e-3):
-        raise Wrong(
+        another = (
             "mean and covariance are the painting's, but the map is another one: take the symmetric roots, "
             "E D^(1/2) E', for both"
         )
-    raise Wrong(_named(result, _wct_mistakes(content.double(), style.double()), wanted))
+        mistakes = {another: result}
+    _expect_features(result, wanted, mistakes)
 
 
 @exercise
@@ -73,20 +82,17 @@ def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments
     means, deviations = (torch.cat(parts).double() for parts in zip(*manners, strict=True))  # (3, 4, 1, 1) both
     share = torch.tensor(weights, dtype=torch.float64).view(3, 1, 1, 1)
     wanted = torch.stack([(share * part).sum(0) / share.sum() for part in (means, deviations)])
-    if not close(result, wanted):
-        variances = ((share * deviations**2).sum(0) / share.sum()).sqrt()
-        named = {
-            "the weights are not divided by their sum": wanted * share.sum(),
-            "it takes all paintings alike: use the weights": torch.stack([means.mean(0), deviations.mean(0)]),
-            "it blends variances: blend the deviations, as adain is linear in them": torch.stack(
-                [wanted[0], variances]
-            ),
-            "it blends the means only": torch.stack([wanted[0], deviations[0]]),
-            "it blends the deviations only": torch.stack([means[0], wanted[1]]),
-            "deviation and mean have changed places: mean comes first": wanted.flip(0),
-            "it takes the painting with the largest weight alone": torch.stack([means[2], deviations[2]]),
-        }
-        raise Wrong(_named(result, named, wanted))
+    variances = ((share * deviations**2).sum(0) / share.sum()).sqrt()
+    named = {
+        "the weights are not divided by their sum": wanted * share.sum(),
+        "it takes all paintings alike: use the weights": torch.stack([means.mean(0), deviations.mean(0)]),
+        "it blends variances: blend the deviations, as adain is linear in them": torch.stack([wanted[0], variances]),
+        "it blends the means only": torch.stack([wanted[0], deviations[0]]),
+        "it blends the deviations only": torch.stack([means[0], wanted[1]]),
+        "deviation and mean have changed places: mean comes first": wanted.flip(0),
+        "it takes the painting with the largest weight alone": torch.stack([means[2], deviations[2]]),
+    }
+    _expect_features(result, wanted, named)
 
 
 @exercise
@@ -105,36 +111,24 @@ def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
     except (TypeError, ValueError):
         raise Wrong(f"it returns {replies[0]!r}; the index of a look, counted from 0, is expected") from None
     wanted = [_kept(*case) for case in cases]
-    if numbers != wanted:
-        mistakes = {
-            "it looks at losses that come after the stop: training has ended by then": [
-                min(range(len(losses)), key=losses.__getitem__) for losses, _ in cases
-            ],
-            "it returns where training stops: the best weights are older": [_stop(*case) for case in cases],
-            "it waits one look too long": [_kept(losses, patience + 1) for losses, patience in cases],
-            "it stops one look too early": [_kept(losses, max(1, patience) - 1) for losses, patience in cases],
-            "it counts looks from 1": [number + 1 for number in wanted],
-            "it returns the loss: return which look it was": [
-                int(losses[k]) for (losses, _), k in zip(cases, wanted, strict=True)
-            ],
-            "an equal loss is no new best: keep the older weights, and go on counting": [
-                _kept(losses, patience, ties=True) for losses, patience in cases
-            ],
-        }
-        case, number, right = next(x for x in zip(cases, numbers, wanted, strict=True) if x[1] != x[2])
-        otherwise = f"for losses {case[0]} and patience {case[1]} it says {number} where {right} is right"
-        raise Wrong(next((name for name, values in mistakes.items() if numbers == values), otherwise))
+    expect_in_all_cases(
+        cases,
+        numbers,
+        wanted,
+        [_stop_mistakes(*case) for case in cases],
+        lambda case, said, right: f"for losses {case[0]} and patience {case[1]} it says {said} where {right} is right",
+    )
     try:
         call(answer, [2.0, 3.0], 5)
     except ReturnedNone:
         raise Wrong("it returns None where training ends before patience does: return the best so far") from None
 
 
-def _named(result: Tensor, mistakes: dict[str, Tensor], wanted: Tensor) -> str:
-    """The name of the mistake that gives `result`, or by how much it is off."""
+def _expect_features(result: Tensor, wanted: Tensor, mistakes: dict[str, Tensor]) -> None:
+    """Wrong, with the likeliest cause or by how much it is off, unless `result` is about `wanted`."""
     off = (result.double() - wanted).abs().max() / wanted.abs().max()
     otherwise = f"values are off by up to {off:.0%} of the largest one"
-    return next((name for name, value in mistakes.items() if close(result, value, 1e-3)), otherwise)
+    expect_value(result, wanted, mistakes, otherwise, 1e-3)  # where the epsilon stands is a matter of taste
 
 
 def _moments(x: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Moments:
@@ -142,8 +136,8 @@ def _moments(x: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Mo
     return mean, (x.var(over, keepdim=True, correction=unbiased) + EPSILON).sqrt()
 
 
-def _adain(content: Tensor, style: Tensor, **how: object) -> Tensor:
-    (mean, deviation), (new_mean, new_deviation) = _moments(content, **how), _moments(style, **how)
+def _adain(content: Tensor, style: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Tensor:
+    (mean, deviation), (new_mean, new_deviation) = (_moments(x, over, unbiased) for x in (content, style))
     return new_deviation * (content - mean) / deviation + new_mean
 
 
@@ -234,6 +228,22 @@ def _stop(losses: Sequence[float], patience: int, ties: bool = False) -> int:
         if index - best >= patience:
             return index
     return len(losses) - 1
+
+
+def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
+    """What the known mistakes give."""
+    right = _kept(losses, patience)
+    return {
+        "it looks at losses that come after the stop: training has ended by then": losses.index(min(losses)),
+        "it returns where training stops: the best weights are older": _stop(losses, patience),
+        "it waits one look too long": _kept(losses, patience + 1),
+        "it stops one look too early": _kept(losses, max(1, patience) - 1),
+        "it counts looks from 1": right + 1,
+        "it returns the loss: return which look it was": int(losses[right]),
+        "an equal loss is not a new best: keep the older weights, and go on counting": _kept(
+            losses, patience, ties=True
+        ),
+    }
 
 
 def _kept(losses: Sequence[float], patience: int, ties: bool = False) -> int:

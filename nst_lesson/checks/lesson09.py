@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
 
 LUMA = (0.299, 0.587, 0.114)  # as the exercise states it
 
@@ -18,17 +18,14 @@ def swap_luminance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     generator = torch.Generator().manual_seed(9)
     painted, photo = (0.3 + 0.4 * torch.rand(1, 3, 5, 8, generator=generator) for _ in range(2))
     result = expect_tensor(call(answer, painted, photo), (1, 3, 5, 8))
-    right = _swapped(painted, photo)
-    if not close(result, right):
-        named = _luminance_mistakes(painted, photo)
-        otherwise = "it is not painted's luminance plus what photo has beyond its own luminance"
-        raise Wrong(next((name for name, value in named.items() if close(result, value)), otherwise))
+    otherwise = "it is not painted's luminance plus what photo has beyond its own luminance"
+    expect_value(result, _swapped(painted, photo), _luminance_mistakes(painted, photo), otherwise)
     bright, vivid = 0.6 + 0.4 * painted, torch.rand(1, 3, 5, 8, generator=generator)
     result = expect_tensor(call(answer, bright, vivid), (1, 3, 5, 8))
     if result.min() < 0 or result.max() > 1:
         raise Wrong("a vivid color on a bright spot leaves [0, 1]: clamp the result")
-    if not close(result, _swapped(bright, vivid).clamp(0, 1)):
-        raise Wrong("where colors leave [0, 1] it does something else than clamp the sum")
+    otherwise = "where colors leave [0, 1] it does something else than clamp the sum"
+    expect_value(result, _swapped(bright, vivid).clamp(0, 1), {}, otherwise)
 
 
 @exercise
@@ -38,30 +35,25 @@ def masked_gram(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     features = torch.randn(1, 4, 6, 9, generator=generator, requires_grad=True)
     mask = torch.rand(1, 1, 6, 9, generator=generator) * (torch.rand(1, 1, 6, 9, generator=generator) > 0.4)
     result = expect_tensor(call(answer, features, mask), (1, 4, 4))
-    f, m = features.detach().double()[0].flatten(1), mask.double().flatten()
+    f, m = features.double()[0].flatten(1), mask.double().flatten()
     right = ((f * m) @ f.T / m.sum())[None]
-    if not close(result.detach(), right):
-        hard = (m > 0).double()
-        named = {
-            "it divides by nothing: a larger region counts more; divide by the sum of the mask": right * m.sum(),
-            "it divides by all H W positions: divide by the sum of the mask": right * m.sum() / m.numel(),
-            "it divides by the number of positions that are not 0: in a soft mask each counts by its value": right
-            * m.sum()
-            / hard.sum(),
-            "the mask is in both factors, so it counts squared: multiply one of them": ((f * m) @ (f * m).T / m.sum())[
-                None
-            ],
-            "the mask is in both factors: divided by the sum of its squares the weights are still squared": (
-                (f * m) @ (f * m).T / m.square().sum()
-            )[None],
-            "it makes the mask hard: a position at 0.3 counts 0.3 times": ((f * hard) @ f.T / hard.sum())[None],
-            "it ignores the mask": (f @ f.T / m.numel())[None],
-            "it divides by the number of channels, too": right / 4,
-            "it takes the region where the mask is 0": ((f * (1 - m)) @ f.T / (1 - m).sum())[None],
-        }
-        otherwise = "it is not the sum of m f f' over the positions, divided by the sum of m"
-        raise Wrong(next((name for name, value in named.items() if close(result.detach(), value)), otherwise))
-    expect_gradient(result, features)
+    hard, whole, squared = (m > 0).double(), right * m.sum(), ((f * m) @ (f * m).T)[None]
+    named = {
+        "it divides by nothing: a larger region counts more; divide by the sum of the mask": whole,
+        "it divides by all H W positions: divide by the sum of the mask": whole / m.numel(),
+        "it divides by the number of positions that are not 0: in a soft mask each counts by its value": whole
+        / hard.sum(),
+        "the mask is in both factors, so it counts squared: multiply one of them": squared / m.sum(),
+        "the mask is in both factors: divided by the sum of its squares the weights are still squared": squared
+        / m.square().sum(),
+        "it makes the mask hard: a position at 0.3 counts 0.3 times": ((f * hard) @ f.T / hard.sum())[None],
+        "it ignores the mask": (f @ f.T / m.numel())[None],
+        "it divides by the number of channels, too": right / 4,
+        "it takes the region where the mask is 0": ((f * (1 - m)) @ f.T / (1 - m).sum())[None],
+    }
+    otherwise = "it is not the sum of m f f' over the positions, divided by the sum of m"
+    expect_value(result, right, named, otherwise)
+    expect_gradient(result, right, features)
 
 
 @exercise
@@ -75,9 +67,12 @@ def match_mean_and_covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> Non
         raise Wrong("some of its colors are not numbers")
     x, wanted = pixels.double(), reference.double()
     _expect_linear(result, x)
-    cov, cov_wanted = result.cov(correction=0), wanted.cov(correction=0)
-    if not close(cov, cov_wanted, 0.02):  # N - 1 in place of N, and a small number against division by 0, may pass
-        raise Wrong(_color_mistake(result, x, wanted))
+    cov, own, cov_wanted = (colors.cov(correction=0) for colors in (result, x, wanted))
+    otherwise = "the covariance is not that of the reference"
+    if close(cov.diagonal(), cov_wanted.diagonal(), 0.02):
+        otherwise = "each channel has the right deviation, but the channels do not vary together as the reference's do"
+    # N - 1 in place of N, and a small number against division by 0, may pass.
+    expect_value(cov, cov_wanted, _color_mistakes(own, cov_wanted), otherwise, 0.02)
     if not close(result.mean(1), wanted.mean(1), 1e-3):
         if close(result.mean(1), x.mean(1), 1e-3):
             raise Wrong("the mean is still that of the pixels: add the reference's mean at the end")
@@ -101,9 +96,7 @@ def nearest_patch(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     if result.is_floating_point() and not torch.equal(result, result.round()):
         raise Wrong("it returns correlations: the places of the best ones are wanted (.argmax)")
     right, named = _most_similar(mine.double(), patches.double())
-    if not torch.equal(result.long(), right):
-        found = (name for name, value in named.items() if torch.equal(result.long(), value))
-        raise Wrong(next(found, "some of the patches that it names are not the most similar ones"))
+    expect_value(result, right, named, "some of the patches that it names are not the most similar ones", tolerance=0)
 
 
 def _luminance(image: Tensor) -> Tensor:
@@ -150,20 +143,18 @@ def _expect_linear(result: Tensor, pixels: Tensor) -> None:
         raise Wrong("its colors are no linear map of the pixels' (clamp later, and do not draw from the reference)")
 
 
-def _color_mistake(result: Tensor, x: Tensor, wanted: Tensor) -> str:
-    """Why the covariance is not that of the reference."""
-    cov, own, other = (y.cov(correction=0) for y in (result, x, wanted))
-    if close(cov, own, 0.02):
-        return "the covariance is still that of the pixels: only their mean was changed"
-    if close(cov.diagonal(), other.diagonal(), 0.02):
-        return "each channel has the right deviation, but the channels do not vary together as the reference's do"
-    if close(cov, torch.eye(3, dtype=cov.dtype), 0.02):
-        return "its covariance is the identity: color it with the root of the reference's covariance"
-    for root_of in (torch.linalg.cholesky, _symmetric_root):
-        for name, matrix in _color_maps(root_of(own), root_of(other)).items():
-            if close(cov, matrix @ own @ matrix.T, 0.02):
-                return name
-    return "the covariance is not that of the reference"
+def _color_mistakes(own: Tensor, other: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    """The covariances that the known mistakes give, from those of the pixels and of the reference."""
+    mistakes: dict[str, tuple[Tensor, ...]] = {
+        "the covariance is still that of the pixels: only their mean was changed": (own,),
+        "its covariance is the identity: color it with the root of the reference's covariance": (torch.eye(3),),
+    }
+    by_cholesky, by_symmetric = (
+        _color_maps(root(own), root(other)) for root in (torch.linalg.cholesky, _symmetric_root)
+    )
+    for sentence, matrix in by_cholesky.items():
+        mistakes[sentence] = tuple(m @ own @ m.T for m in (matrix, by_symmetric[sentence]))
+    return mistakes
 
 
 def _color_maps(root: Tensor, new_root: Tensor) -> dict[str, Tensor]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor
+from .framework import (
+    Wrong,
+    call,
+    close,
+    exercise,
+    expect_gradient,
+    expect_in_all_cases,
+    expect_tensor,
+    expect_value,
+    number,
+)
 
 NARROW, WIDE = 4, 11  # channels of the student and of the teacher in these checks
 
@@ -19,12 +28,13 @@ def multiply_adds(answer: Callable[[Sequence[int], Sequence[int], int, int], int
     cases = [((2, 1, 3), (4, 10, 6), 45, 70), ((1,), (5,), 8, 9), ((2, 2, 4, 4, 1), (16, 32, 64, 128, 128), 96, 65)]
     replies = [call(answer, *case) for case in cases]
     wanted = [_arithmetic(*case) for case in cases]
-    numbers = [_one_number(reply) for reply in replies]
-    if numbers != wanted:
-        mistakes = [_arithmetic_mistakes(*case) for case in cases]
-        named = (name for name in mistakes[0] if all(map(math.isclose, numbers, (m[name] for m in mistakes))))
-        case, number, right = next(x for x in zip(cases, numbers, wanted, strict=True) if x[1] != x[2])
-        raise Wrong(next(named, f"for {case} it says {number:,.10g} where {right:,} is right"))
+    expect_in_all_cases(
+        cases,
+        [number(reply) for reply in replies],
+        wanted,
+        [_arithmetic_mistakes(*case) for case in cases],
+        lambda case, said, right: f"for {case} it says {said:,.10g} where {right:,} is right",
+    )
     if any(isinstance(reply, float) for reply in replies):
         raise Wrong(f"it returns the float {replies[0]!r}: multiply-adds are counted, so keep to int (// halves)")
 
@@ -37,16 +47,11 @@ def distillation_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Non
     target = torch.randn(3, WIDE, 6, 9, generator=generator) * torch.tensor([0.3, 1.0, 2.0]).view(3, 1, 1, 1)
     head = torch.randn(WIDE, NARROW, generator=generator).requires_grad_()
     result = expect_tensor(call(answer, features, target, head), ())
-    feature, gram = _errors(*(x.detach().double() for x in (features, target, head)))
-    if not close(result.detach(), feature + gram):
-        named = _distillation_mistakes(*(x.detach().double() for x in (features, target, head)))
-        otherwise = f"it gives {result.item():.5g} where {(feature + gram).item():.5g} is right"
-        raise Wrong(next((name for name, value in named.items() if close(result.detach(), value)), otherwise))
-    expect_gradient(result, features)
-    result = answer(features, target, head)
-    (gradient,) = torch.autograd.grad(result, head, allow_unused=True)
-    if gradient is None or not gradient.any():
-        raise Wrong("no gradient reaches the head, which is to learn as well")
+    exact = [x.double() for x in (features, target, head)]
+    wanted = torch.stack(_errors(*exact)).sum()
+    expect_value(result, wanted, _distillation_mistakes(*exact))
+    expect_gradient(result, wanted, features)
+    expect_gradient(result, wanted, head, missing="no gradient reaches the head, which is to learn as well")
 
 
 @exercise
@@ -80,25 +85,14 @@ def rank_correlation(answer: Callable[[Tensor, Tensor], float]) -> None:
     x = 10 ** (4 * torch.rand(9, generator=generator) - 2)  # distances: from a hundredth to a hundred
     cases = [(x, torch.rand(9, generator=generator)), (x, (x.log() + torch.randn(9, generator=generator)).exp())]
     cases += [(x[:5], x[:5] ** 3), (x, -x), (x[2:8], cases[1][1][2:8].flip(0))]
-    results = [torch.tensor(_one_number(call(answer, *case)), dtype=torch.float64) for case in cases]
-    wanted = [_spearman(*case) for case in cases]
-    right = [bool((result - value).abs() < 1e-4) for result, value in zip(results, wanted, strict=True)]
-    if not all(right):
-        mistakes = [_rank_mistakes(a.double(), b.double()) for a, b in cases]
-        for name in mistakes[0]:
-            if all((r - m[name]).abs() < 1e-4 for r, m in zip(results, mistakes, strict=True)):
-                raise Wrong(name.strip())
-        index = right.index(False)
-        raise Wrong(f"for {len(cases[index][0])} pairs it gives {results[index]:.4f}, not {wanted[index]:.4f}")
-
-
-def _one_number(reply: object) -> float:
-    """A reply that is one number, as an int where it is whole."""
-    try:
-        number = float(reply)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"it returns a {type(reply).__name__} that is not one number") from None
-    return int(number) if number.is_integer() else number
+    expect_in_all_cases(
+        cases,
+        [number(call(answer, *case)) for case in cases],
+        [_spearman(*case) for case in cases],
+        [_rank_mistakes(a.double(), b.double()) for a, b in cases],
+        lambda case, said, right: f"for {len(case[0])} pairs it gives {said:.4f}, not {right:.4f}",
+        tolerance=1e-4,
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- arithmetic
@@ -183,7 +177,7 @@ def _distillation_mistakes(features: Tensor, target: Tensor, head: Tensor) -> di
     """What the known mistakes give, in float64."""
     wide, (feature, gram) = _wide(features, head), _errors(features, target, head)
     mine, wanted, samples = _gram(wide), _gram(target), range(len(target))
-    own = [_relative(wide[i], target[i]) + _relative(mine[i], wanted[i]) for i in samples]
+    own = torch.stack([_relative(wide[i], target[i]) + _relative(mine[i], wanted[i]) for i in samples])
     batch, batch_wanted = (_gram(x.transpose(0, 1).flatten(2)[None]) for x in (wide, target))
     narrow = target[:, : features.shape[1]]
     return {
@@ -193,9 +187,10 @@ def _distillation_mistakes(features: Tensor, target: Tensor, head: Tensor) -> di
         "it takes the mean of the squares: divide by the target's energy instead": (wide - target).square().mean()
         + (mine - wanted).square().mean(),
         "it divides by the student's energy: divide by the target's": _relative(target, wide) + _relative(wanted, mine),
-        "it divides picture by picture and adds up: let the sums run over the batch, then divide once": sum(own),
-        "it divides picture by picture and takes the mean: let the sums run over the batch, then divide once": sum(own)
-        / len(own),
+        "it divides picture by picture and adds up: let the sums run over the batch, then divide once": own.sum(),
+        "it divides picture by picture and takes the mean: let the sums run over the batch, then divide once": (
+            own.mean()
+        ),
         "it makes one Gram matrix of the whole batch: each picture has its own": feature
         + _relative(batch, batch_wanted),
         "it takes the mean of both terms: add them": (feature + gram) / 2,
@@ -240,33 +235,31 @@ def _ranks(x: Tensor) -> Tensor:
     return (x[:, None] > x).sum(1).double()
 
 
-def _pearson(x: Tensor, y: Tensor) -> Tensor:
-    a, b = x.double() - x.double().mean(), y.double() - y.double().mean()
-    return (a * b).sum() / (a.norm() * b.norm())
+def _cosine(a: Tensor, b: Tensor) -> float:
+    return ((a * b).sum() / (a.norm() * b.norm())).item()
 
 
-def _spearman(x: Tensor, y: Tensor) -> Tensor:
+def _pearson(x: Tensor, y: Tensor) -> float:
+    return _cosine(x.double() - x.double().mean(), y.double() - y.double().mean())
+
+
+def _spearman(x: Tensor, y: Tensor) -> float:
     return _pearson(_ranks(x), _ranks(y))
 
 
-def _rank_mistakes(x: Tensor, y: Tensor) -> dict[str, Tensor]:
+def _rank_mistakes(x: Tensor, y: Tensor) -> dict[str, float | tuple[float, ...]]:
     """What the known mistakes give."""
     a, b, n = _ranks(x), _ranks(y), len(x)
-    right, once = _pearson(a, b), _pearson(x.argsort().double(), y.argsort().double())
-    squares = (a - b).square().sum()
-    order = "argsort once gives the order, not the ranks: argsort the result once more"
+    right, squares = _pearson(a, b), (a - b).square().sum().item()
+    sorted_values = _pearson(x.sort().values, y.sort().values)
     return {
-        order: once,
-        f"{order} ": 1 - 6 * (x.argsort() - y.argsort()).square().sum() / (n * (n**2 - 1)),
+        "argsort once gives the order, not the ranks: argsort the result once more": _pearson(x.argsort(), y.argsort()),
         "it correlates the values, not their ranks": _pearson(x, y),
-        "it ranks only one of the two": _pearson(a, y),
-        "it ranks only one of the two ": _pearson(x, b),
-        "it sorts both, which takes the pairs apart: rank each where it stands": _pearson(x.sort()[0], y.sort()[0]),
-        "it sorts both, which takes the pairs apart: rank each where it stands ": torch.ones(()).double(),
-        "it does not subtract the mean of the ranks": (a * b).sum() / (a.norm() * b.norm()),
-        "it does not subtract the mean of the ranks ": ((a + 1) * (b + 1)).sum() / ((a + 1).norm() * (b + 1).norm()),
-        "it squares the correlation, which loses its sign": right.square(),
-        "it loses the sign": right.abs(),
+        "it ranks only one of the two": (_pearson(a, y), _pearson(x, b)),
+        "it sorts both, which takes the pairs apart: rank each where it stands": (sorted_values, 1.0),
+        "it does not subtract the mean of the ranks": (_cosine(a, b), _cosine(a + 1, b + 1)),
+        "it squares the correlation, which loses its sign": right**2,
+        "it loses the sign": abs(right),
         "it mixes n and n - 1: divide covariance and deviations by the same": right * n / (n - 1),
         "it mixes n - 1 and n: divide covariance and deviations by the same": right * (n - 1) / n,
         "in the short formula the divisor is n (n^2 - 1), not n^3": 1 - 6 * squares / n**3,
@@ -276,6 +269,6 @@ def _rank_mistakes(x: Tensor, y: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _kendall(x: Tensor, y: Tensor) -> Tensor:
+def _kendall(x: Tensor, y: Tensor) -> float:
     signs = (x[:, None] - x).sign() * (y[:, None] - y).sign()
-    return signs.sum() / (len(x) * (len(x) - 1))
+    return signs.sum().item() / (len(x) * (len(x) - 1))
