@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
 
 from ..errors import LessonError
+from ..paths import user_path
 
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
 ANY_STYLE_SIZE = 1536  # longer side of a photograph in pixels, as it goes through the any-style network in one piece
-STYLE_SIZE = 384  # longer side of a painting in pixels, as large as the any-style network likes its marks
+STYLE_SIZE = 384  # longer side of a painting in pixels; its strokes then have the size that the any-style network knows
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if not arguments.command:
-        parser.print_help()
-        return 0
     try:
-        return arguments.function(arguments)
+        status = 0
+        if arguments.command:
+            status = arguments.function(arguments)
+        else:
+            parser.print_help()
+        sys.stdout.flush()
+        return status
     except LessonError as error:
-        print(f"nst-lesson: {error}", file=sys.stderr)
-        return 2
+        return _end(BAD_INPUT, str(error))
+    except ModuleNotFoundError as error:  # one of the extra, which only the commands that need it import
+        return _end(BAD_INPUT, f'{error.name} is not installed; do: pip install "nst-lesson[lab]"')
+    except BrokenPipeError:  # `nst-lesson doctor | head -1`: whoever read the output has gone
+        return _end(FAILED)
+    except (OSError, UnicodeError) as error:
+        return _end(BAD_INPUT, str(error))
     except KeyboardInterrupt:
-        print("nst-lesson: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _end(INTERRUPTED, "interrupted")
+
+
+def _end(status: int, reason: str = "") -> int:
+    """Say why the command ends, and give up output that cannot be written, so that Python does not report it again."""
+    with suppress(OSError):
+        if reason:
+            _say(f"nst-lesson: {reason}", error=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _say(*lines: object, error: bool = False) -> None:
+    """Print lines; control characters and what is not text, as in odd file names, are spelled out."""
+    for line in map(str, lines):
+        safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        print(safe, file=sys.stderr if error else sys.stdout)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,12 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     fetch_command = _add(commands, fetch, "download weights, a painting or photographs ahead of class")
     fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, coco-val2017, or a painting")
     _add_stylize(commands)
-    for function, text in ((notebooks, "execute lessons in place"), (html, "write lessons as HTML pages")):
-        command = _add(commands, function, text)
+    notebooks_command = _add(commands, notebooks, "execute lessons in place")
+    html_command = _add(commands, html, "write lessons as HTML pages")
+    for command in (notebooks_command, html_command):
         command.add_argument("lessons", nargs="*", metavar="LESSON", help="number, name or file; all if none is given")
-    command.add_argument("-o", "--out-dir", default="site", metavar="DIR", help="where to write (default: site)")
+    text = "where to write (default: site)"
+    html_command.add_argument("-o", "--out-dir", type=user_path, default="site", metavar="DIR", help=text)
     handout_command = _add(commands, handout, "write the lessons without solutions and outputs, for a class")
-    handout_command.add_argument("folder", type=Path, metavar="DIR", help="where to write")
+    handout_command.add_argument("folder", type=user_path, metavar="DIR", help="where to write")
+    _add_overwrite(handout_command)
     badges_command = _add(commands, badges, "write this clone's address on GitHub into the lessons, with Colab badges")
     badges_command.add_argument("--repo", required=True, metavar="OWNER/NAME", help='on GitHub; "" takes them out')
     badges_command.add_argument("--branch", default="main", help="default: main")
@@ -62,7 +93,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="may be repeated"
     )
     files = command.add_mutually_exclusive_group()
-    text = "parameters: a YAML file, or the results.json of a run to repeat; -p goes before it"
+    text = "parameters: a YAML file, or the results.json of a run to repeat; -p takes precedence"
     files.add_argument("-f", "--file", metavar="FILE", help=text)
     files.add_argument("--recipe", metavar="NAME", help="a published recipe, a file of notebooks/recipes")
     command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
@@ -72,14 +103,22 @@ def _add_stylize(commands: argparse._SubParsersAction) -> None:
     """The command `stylize` and its options."""
     command = _add(commands, stylize, "paint a photograph in one pass with a trained network")
     command.add_argument("photo", metavar="PHOTO", help="a path, an address or a sample's name")
-    manner = command.add_mutually_exclusive_group(required=True)
-    manner.add_argument("--model", metavar="NAME", help="a style that comes with the course, or a file")
-    manner.add_argument("--style", metavar="PICTURE", help="any painting: a path, an address or a sample's name")
+    style = command.add_mutually_exclusive_group(required=True)
+    style.add_argument("--model", metavar="NAME", help="a style that comes with the course, or a file")
+    style.add_argument("--style", metavar="PICTURE", help="any painting: a path, an address or a sample's name")
     command.add_argument("--size", type=int, metavar="PIXELS", help="longer side; default: as large as the photo is")
-    command.add_argument("-o", "--out", required=True, metavar="FILE", help="the picture to write, such as out.png")
+    command.add_argument(
+        "-o", "--out", type=user_path, required=True, metavar="FILE", help="the picture to write, such as out.png"
+    )
+    _add_overwrite(command)
 
 
-def _add(commands: argparse._SubParsersAction, function, text: str) -> argparse.ArgumentParser:
+def _add_overwrite(command: argparse.ArgumentParser) -> None:
+    """The option of a command that would otherwise refuse to replace files."""
+    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
+
+
+def _add(commands: argparse._SubParsersAction, function: Callable, text: str) -> argparse.ArgumentParser:
     """A command that calls a function of its own name."""
     command = commands.add_parser(function.__name__, help=text, description=text, allow_abbrev=False)
     command.set_defaults(function=function)
@@ -88,66 +127,61 @@ def _add(commands: argparse._SubParsersAction, function, text: str) -> argparse.
 
 def run(arguments: argparse.Namespace) -> int:
     """Execute a lesson and say what it left and where."""
-    course = _course()
-    file = course.find_recipe(arguments.recipe) if arguments.recipe else arguments.file
-    values = course.read_parameters(file) if file else {}
+    from ..course import runs
+    from ..course.files import find_recipe
+    from ..course.lesson import read_parameters
+    from ..course.results import results_in
+
+    file = find_recipe(arguments.recipe) if arguments.recipe else arguments.file
+    values = read_parameters(file) if file else {}
     values |= dict(arguments.parameter)
     try:
-        folder = course.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir)
-    except course.RunFailed as error:
-        print(f"nst-lesson: {error}", file=sys.stderr)
-        return 1
-    print(f"results in {_short(folder)}:")
-    for path in sorted(folder.iterdir()):
-        print(f"  {path.name}")
+        folder = runs.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir)
+    except runs.RunFailed as error:
+        _say(*f"nst-lesson: {error}".split("\n"), error=True)
+        return FAILED
+    _say(f"results in {_short(folder)}:", *(f"  {name}" for name in sorted(results_in(folder))))
     return 0
 
 
 def notebooks(arguments: argparse.Namespace) -> int:
     """Execute lessons at their defaults and store their outputs in place; the first that fails ends it."""
-    course = _course()
-    for path in _chosen(course, arguments.lessons):
+    from ..course import runs
+
+    for path in _chosen(arguments.lessons):
         try:
-            course.execute_in_place(path)
-        except course.RunFailed as error:
-            print(f"nst-lesson: {path.stem}: {error}", file=sys.stderr)
-            return 1
-        print(f"stored {_short(path)} ({path.stat().st_size // 1024} KB)")
+            runs.execute_in_place(path)
+        except runs.RunFailed as error:
+            _say(*f"nst-lesson: {path.stem}: {error}".split("\n"), error=True)
+            return FAILED
+        _say(f"stored {_short(path)} ({path.stat().st_size // 1024} KB)")
     return 0
 
 
 def html(arguments: argparse.Namespace) -> int:
     """Write lessons, as they are stored, as HTML pages with an index."""
-    course = _course()
-    from ..course import pages
+    from ..course.pages import write_site
 
-    folder = Path(arguments.out_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LessonError(f"cannot make the folder {folder}: {error.strerror}; choose another with -o") from None
-    pages.write_site(_chosen(course, arguments.lessons), folder)
-    print(f"pages in {_short(folder)}: open {_short(folder / 'index.html')}")
+    index = write_site(_chosen(arguments.lessons), arguments.out_dir)
+    _say(f"pages in {_short(arguments.out_dir)}: open {_short(index)}")
     return 0
 
 
 def handout(arguments: argparse.Namespace) -> int:
     """Write the lessons for a class to work on."""
-    _course()
     from ..course.publish import write_handout
 
-    written = write_handout(arguments.folder)
-    print(f"{len(written)} lessons without solutions in {_short(arguments.folder)}")
+    written = write_handout(arguments.folder, arguments.overwrite)
+    _say(f"{len(written)} lessons without solutions in {_short(arguments.folder)}")
     return 0
 
 
 def badges(arguments: argparse.Namespace) -> int:
     """Write address and badges into this clone."""
-    _course()
     from ..course.publish import write_badges
 
     changed = write_badges(arguments.repo, arguments.branch)
-    print(f"{len(changed)} files changed" + "".join(f"\n  {_short(path)}" for path in changed))
+    _say(f"{len(changed)} files changed", *(f"  {_short(path)}" for path in changed))
     return 0
 
 
@@ -157,28 +191,39 @@ def fetch(arguments: argparse.Namespace) -> int:
     from ..pictures import images, photographs
 
     if arguments.name in photographs.COLLECTIONS:
-        print(f"the photographs are in {photographs.fetch_photographs(arguments.name)}")
+        _say(f"the photographs are in {photographs.fetch_photographs(arguments.name)}")
     elif arguments.name in images.download_names():
         images.load_image(arguments.name)
-        print(f"{arguments.name} is in the cache")
+        _say(f"{arguments.name} is in the cache")
     else:
-        print(f"{arguments.name} is at {backbones.fetch_weights(arguments.name)}")
+        _say(f"{arguments.name} is at {backbones.fetch_weights(arguments.name)}")
     return 0
 
 
 def stylize(arguments: argparse.Namespace) -> int:
     """Write a photograph, painted by a trained network."""
-    from ..networks import adain, transformer
+    from ..networks import adain, models, transformer
     from ..pictures import images
 
-    images.check_format(arguments.out)
-    photo = images.load_image(arguments.photo, arguments.size or (None if arguments.model else ANY_STYLE_SIZE))
-    if arguments.model:
-        painted = transformer.stylize(transformer.load_style_model(arguments.model), photo)
+    out: Path = arguments.out
+    images.check_format(out)
+    if out.exists():
+        inputs = [user_path(name) for name in (arguments.photo, arguments.style, arguments.model) if name]
+        if any(path.exists() and path.samefile(out) for path in inputs):
+            raise LessonError(f"{out} is read by this command: write to another file")
+        if not arguments.overwrite:
+            raise LessonError(f"{out} is there already: choose another name, or add --overwrite")
+    network = models.load_model(models.ANY_STYLE if arguments.model is None else arguments.model)
+    largest = ANY_STYLE_SIZE if arguments.model is None else None
+    photo = images.load_image(arguments.photo, largest if arguments.size is None else arguments.size)
+    if isinstance(network, transformer.TransformationNetwork):
+        painted = transformer.stylize(network, photo)
+    elif arguments.style is None:
+        raise LessonError(f"{arguments.model} paints like any picture: name one with --style instead of --model")
     else:
-        painted = adain.stylize_any(adain.load_any_style(), photo, images.load_image(arguments.style, STYLE_SIZE))
-    images.save_image(painted, arguments.out)
-    print(f"wrote {arguments.out} ({photo.shape[3]} x {photo.shape[2]} pixels)")
+        painted = adain.stylize_any(network, photo, images.load_image(arguments.style, STYLE_SIZE))
+    images.save_image(painted, out)
+    _say(f"wrote {out} ({photo.shape[3]} x {photo.shape[2]} pixels)")
     return 0
 
 
@@ -186,21 +231,14 @@ def doctor(arguments: argparse.Namespace) -> int:
     """Check the machine; status 1 where something that the course needs is missing."""
     from ..course.doctor import report
 
-    return 0 if report() else 1
+    return 0 if report() else FAILED
 
 
-def _course() -> ModuleType:
-    """The module that runs lessons. Raises LessonError where the extra `lab`, which it needs, is not installed."""
-    try:
-        from ..course import runs as course
-    except ModuleNotFoundError as error:
-        raise LessonError(f'{error.name} is not installed; do: pip install "nst-lesson[lab]"') from None
-    return course
-
-
-def _chosen(course: ModuleType, names: Sequence[str]) -> list[Path]:
+def _chosen(names: Sequence[str]) -> list[Path]:
     """The files of the lessons named, or of all."""
-    return [course.find_lesson(name) for name in names] or list(course.lessons().values())
+    from ..course.files import find_lesson, lessons
+
+    return [find_lesson(name) for name in names] or list(lessons().values())
 
 
 def _short(path: Path) -> str:

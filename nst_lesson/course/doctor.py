@@ -16,7 +16,7 @@ from ..paths import cache_dir, data_dir
 STYLES = 6  # paintings that come with the course
 MEMORY_GB = 3.5  # a lesson takes up to 2, a desktop with a browser the rest
 DISK_GB = 1.0  # the published file of VGG-19 has 0.55, and a small copy of it is made beside it
-MARKS = {True: "[OK]  ", False: "[FAIL]", None: "[--]  "}
+LABELS = {True: "[OK]  ", False: "[FAIL]", None: "[--]  "}
 INSTALL = 'pip install "nst-lesson[lab]" (in a clone: pip install -e ".[lab]")'
 
 
@@ -33,16 +33,16 @@ def report() -> bool:
     fine = True
     for check in CHECKS:
         for finding in _findings(check):
-            print(f"{MARKS[finding.ok]} {finding.text}", flush=True)
+            print(f"{LABELS[finding.ok]} {finding.text}", flush=True)
             if finding.remedy and not finding.ok:
                 print(f"       -> {finding.remedy}", flush=True)
             fine &= finding.ok is not False
-    print("everything that the course needs is here" if fine else "do what stands behind the arrows, then try again")
+    print("everything that the course needs is here" if fine else "follow each -> above, then run this again")
     return fine
 
 
 def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check, and a last one where it fails in a way of its own: that is what a doctor is for."""
+    """The findings of a check; an error that it did not foresee is one more finding."""
     try:
         yield from check()
     except Exception as error:

@@ -1,23 +1,65 @@
-"""Reading notebooks as files."""
+"""The lessons and recipes as files: where they are, how one is found by its name, how a notebook is read."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from ..errors import LessonError
+from ..errors import LessonError, unknown
+from ..paths import PACKAGE, user_path
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, nbformat.ValidationError)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
+def notebooks_dir() -> Path:
+    """The folder of the lessons: beside the package in a clone, inside it in an installed wheel.
+
+    Raises LessonError where neither exists (a broken installation).
+    """
+    for folder in (PACKAGE / "notebooks", PACKAGE.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise LessonError(f"the lessons are missing beside {PACKAGE}: install nst_lesson again")
+
+
+def lessons() -> dict[str, Path]:
+    """The lessons in order: name without `.ipynb` -> file. Raises LessonError as `notebooks_dir` does."""
+    return {path.stem: path for path in sorted(notebooks_dir().glob("[0-9]*.ipynb"))}
+
+
+def find_lesson(lesson: str | os.PathLike[str]) -> Path:
+    """The file of a lesson given by number ("4" or "04"), by name ("04_gatys_style_transfer"), or as a path.
+
+    Raises ParameterError, with the most similar name, where there is none.
+    """
+    text = os.fspath(lesson)
+    if text.endswith(".ipynb") and (path := user_path(text)).is_file():
+        return path
+    known = lessons()
+    for name, path in known.items():
+        if text == name or (text.isdecimal() and int(text) == int(name.split("_")[0])):
+            return path
+    raise unknown("lesson", text, known)
+
+
+def find_recipe(name: str) -> Path:
+    """The parameter file notebooks/recipes/<name>.yaml. Raises ParameterError, with the most similar name."""
+    known = {path.stem: path for path in sorted((notebooks_dir() / "recipes").glob("*.yaml"))}
+    if name not in known:
+        raise unknown("recipe", name, known)
+    return known[name]
+
+
 def read_notebook(path: Path) -> NotebookNode:
-    """The notebook in a file, brought to nbformat 4. Raises LessonError where the file is none."""
+    """The notebook in a file, brought to nbformat 4. Raises LessonError where the file is not a notebook."""
     try:
         return nbformat.read(path, as_version=4)
-    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
+    except UNREADABLE as error:  # what nbformat raises for files of other kinds has no common class
         raise LessonError(f"{path} cannot be read as a notebook: {' '.join(str(error).split())[:200]}") from None
 
 
@@ -29,7 +71,7 @@ def title_of(notebook: NotebookNode, path: Path) -> str:
 
 
 def without_widgets(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without the views of widgets, which are dead outside a running kernel."""
+    """The notebook, changed: without the views of widgets, which are dead outside a running kernel."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -7,8 +7,10 @@ import html
 import io
 import logging
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import latex2mathml.converter
 from jinja2 import DictLoader
@@ -16,22 +18,26 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from PIL import Image
 
+from ..errors import LessonError
 from ..paths import atomic_path
 from .files import read_notebook, title_of, without_widgets
+from .results import writable
 
 FORMULA = re.compile(r"(?P<code>(`+).*?\2)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 PLACE = re.compile(r"formula(\d+)place")
 LESSON_LINK = re.compile(r"\]\(([\w./-]+)\.ipynb([#)])")
 THUMBNAIL = 480  # pixels wide, in the index
+GENERATOR = '<meta name="generator" content="nst-lesson">'  # by which a page is known as one of these
 
 # nbconvert's page for JupyterLab without what it loads from the web (formulas come as MathML, nothing else is used),
-# as wide as a line of prose may be, with room for a phone, and with the pictures' own words for who cannot see them.
+# as wide as a line of prose may be, with room for a phone, and with alt text for those who cannot see the pictures.
 TEMPLATES = {
     "page.html.j2": """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_requirejs -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_css -%}
+{{ resources.generator }}
 <style>
   main { max-width: 58rem; margin: auto; }
   :root { --jp-cell-prompt-width: 80px; }  /* room for "Out[10]:", and code and outputs in one line */
@@ -55,6 +61,7 @@ TEMPLATES = {
 INDEX = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
+{generator}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Neural style transfer</title>
 <style>
@@ -80,20 +87,23 @@ CARD = """<li><a href="{link}"><img alt="{alt}" src="data:image/jpeg;base64,{pic
 def write_page(notebook: Path, page: Path) -> None:
     """Write a notebook with its stored outputs as one HTML page, pictures and formulas included; needs no network.
 
-    Raises LessonError where the file is no notebook.
+    HTML and scripts in the notebook's text and outputs stay active in the page: trust the notebook before you open it.
+    Raises LessonError where the file is not a notebook.
     """
     log = logging.getLogger(f"{__name__}.page")
     log.setLevel(logging.ERROR)  # nbconvert warns of every figure without alt text; here the prose describes them
-    content, formulas = without_widgets(read_notebook(notebook)), []
+    content = without_widgets(read_notebook(notebook))
+    formulas: list[str] = []
     for cell in content.cells:
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(lambda match: _set_aside(match, formulas), cell.source)
             cell.source = LESSON_LINK.sub(r"](\1.html\2", cell.source)
         for output in cell.get("outputs", []):
-            if gif := output.get("data", {}).get("image/gif"):  # nbconvert knows no moving pictures
+            if gif := output.get("data", {}).get("image/gif"):  # nbconvert does not know moving pictures
                 alt = html.escape(output.metadata.get("image/gif", {}).get("alt", ""))
                 output.data = {"text/html": f'<img alt="{alt}" src="data:image/gif;base64,{gif}">'}
-    resources = {"metadata": {"path": str(notebook.parent), "name": title_of(content, notebook)}}
+    metadata = {"path": str(notebook.parent), "name": title_of(content, notebook)}
+    resources = {"metadata": metadata, "generator": GENERATOR}
     exporter = HTMLExporter(
         embed_images=True, log=log, extra_loaders=[DictLoader(TEMPLATES)], template_file="page.html.j2"
     )
@@ -104,14 +114,25 @@ def write_page(notebook: Path, page: Path) -> None:
 
 
 def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
-    """Write a page for each notebook into an existing folder, and index.html, which shows a picture of each."""
-    cards = []
-    for path in notebooks:
-        write_page(path, folder / f"{path.stem}.html")
-        cards.append(_card(read_notebook(path), path))
-    with atomic_path(folder / "index.html") as temporary:
-        temporary.write_text(INDEX.format(cards="\n".join(cards)), encoding="utf-8")
-    return folder / "index.html"
+    """Write a page for each notebook into a folder, and index.html, which shows a picture of each and is returned.
+
+    Raises LessonError, before anything is written, where two pages would have the same name or one would replace a
+    file that is not such a page, and where a notebook cannot be read or the folder cannot be written.
+    """
+    index = folder / "index.html"
+    pages = [folder / f"{path.stem}.html" for path in notebooks]
+    for page, count in Counter([*pages, index]).items():
+        if count > 1:
+            raise LessonError(f"{count} pages would have the name {page.name}: write them into folders of their own")
+        if page.is_file() and GENERATOR not in page.read_text(encoding="utf-8", errors="replace"):
+            raise LessonError(f"{page} is not a page of this command: move it, or choose another folder with -o")
+    cards = [_card(read_notebook(path), path) for path in notebooks]
+    with writable(folder):
+        for path, page in zip(notebooks, pages, strict=True):
+            write_page(path, page)
+        with atomic_path(index) as temporary:
+            temporary.write_text(INDEX.format(generator=GENERATOR, cards="\n".join(cards)), encoding="utf-8")
+    return index
 
 
 def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
@@ -132,7 +153,8 @@ def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
 
 def _card(notebook: NotebookNode, path: Path) -> str:
     """A lesson in the index: its title, its first sentence, and the largest of its pictures."""
-    paragraphs = [p for p in notebook.cells[0].source.split("\n\n") if p and not p.startswith(("#", "[!["))]
+    first = notebook.cells[0].source if notebook.cells else ""
+    paragraphs = [p for p in first.split("\n\n") if p and not p.startswith(("#", "[!["))]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     pictures = [output for output in outputs if "image/jpeg" in output["data"]]
     best = max(pictures, key=lambda output: len(output["data"]["image/jpeg"]), default=None)
@@ -140,7 +162,8 @@ def _card(notebook: NotebookNode, path: Path) -> str:
     text = html.escape(re.sub(r"[*_`]", "", paragraphs[0]) if paragraphs else "")
     picture = _thumbnail(best["data"]["image/jpeg"]) if best else ""
     title = html.escape(title_of(notebook, path))
-    return CARD.format(link=f"{path.stem}.html", alt=html.escape(alt), picture=picture, title=title, text=text)
+    link = html.escape(quote(f"{path.stem}.html"))
+    return CARD.format(link=link, alt=html.escape(alt), picture=picture, title=title, text=text)
 
 
 def _thumbnail(encoded: str) -> str:

@@ -9,8 +9,8 @@ import nbformat
 
 from ..errors import LessonError, ParameterError
 from ..paths import PACKAGE, atomic_path
-from .files import read_notebook
-from .runs import lessons, notebooks_dir
+from .files import lessons, notebooks_dir, read_notebook
+from .results import writable
 
 COLAB = "https://colab.research.google.com"
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n", re.MULTILINE)
@@ -23,7 +23,7 @@ def write_badges(repo: str, branch: str = "main") -> list[Path]:
     """Write the address OWNER/NAME into pyproject.toml and each setup cell, and a badge into each lesson and README.md.
 
     Done again, it replaces them; an empty `repo` takes address and badges out. The files that changed are returned.
-    Raises ParameterError for a `repo` or `branch` that cannot be, and LessonError outside a clone.
+    Raises ParameterError for a malformed `repo` or `branch`, and LessonError outside a clone.
     """
     if repo and not REPOSITORY.fullmatch(repo):
         raise ParameterError(f"the repository is {repo!r}; give OWNER/NAME, as in its address on GitHub")
@@ -44,37 +44,43 @@ def write_badges(repo: str, branch: str = "main") -> list[Path]:
     return [path for path in changed if path]
 
 
-def write_handout(folder: Path) -> list[Path]:
+def write_handout(folder: Path, overwrite: bool = False) -> list[Path]:
     """Write every lesson into `folder` without solutions and stored outputs, ready to run; returns the files.
 
     The address in their setup cells stays; the badge goes, as it opens the lesson with its solutions.
 
-    Raises LessonError where the folder is that of the lessons themselves or cannot be written.
+    Raises LessonError where the folder is that of the lessons themselves or cannot be written, and, before anything is
+    written, where it has a file of a lesson's name that is not the same, unless `overwrite` is set.
     """
     if folder.resolve() == notebooks_dir().resolve():
         raise LessonError(f"{folder} has the lessons themselves, with their solutions: choose another folder")
-    written = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in lessons().values():
-            notebook = read_notebook(path)
-            notebook.cells[0].source = BADGE.sub("", notebook.cells[0].source)
-            for cell in notebook.cells:
-                cell.source = SOLUTION.sub("", cell.source)
-                if cell.cell_type == "code":
-                    cell.outputs, cell.execution_count = [], None
-            with atomic_path(folder / path.name) as temporary:
-                temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-            written.append(folder / path.name)
-    except OSError as error:
-        raise LessonError(f"cannot write to {folder}: {error.strerror}; choose another folder") from None
-    return written
+    handout = {folder / path.name: _without_solutions(path) for path in lessons().values()}
+    there = {path: path.read_text("utf-8", "replace") for path in handout if path.is_file()}
+    changed = [path.name for path, text in there.items() if text != handout[path]]
+    if changed and not overwrite:
+        raise LessonError(f"{folder} has another {', '.join(changed)}: choose another folder, or add --overwrite")
+    with writable(folder):
+        for target, text in handout.items():
+            with atomic_path(target) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    return list(handout)
+
+
+def _without_solutions(lesson: Path) -> str:
+    """The text of a lesson as a handout."""
+    notebook = read_notebook(lesson)
+    notebook.cells[0].source = BADGE.sub("", notebook.cells[0].source)
+    for cell in notebook.cells:
+        cell.source = SOLUTION.sub("", cell.source)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return nbformat.writes(notebook) + "\n"
 
 
 def _root() -> Path:
     """The clone's root. Raises LessonError where the package was installed without one."""
     if not (PACKAGE.parent / "pyproject.toml").is_file():
-        raise LessonError("there is no clone of the course around this installation: badges belong into a clone")
+        raise LessonError("this installation is not in a clone of the course: badges are written into a clone")
     return PACKAGE.parent
 
 

@@ -1,0 +1,220 @@
+"""A lesson: a notebook whose cell tagged `parameters` says what can be changed, and how values get those types."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import math
+import os
+import reprlib
+import tokenize
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_origin
+
+import yaml
+from nbformat import NotebookNode
+
+from ..errors import LessonError, ParameterError, unknown
+from ..paths import user_path
+from .files import read_notebook, title_of
+
+PLAIN: dict[str, type] = {kind.__name__: kind for kind in (bool, int, float, str)}
+FILES = (  # the parameters whose value may be a file of the user's, or a list of them
+    *("content", "style", "second_style", "portrait", "face_style", "video"),
+    *("others", "styles", "other_contents", "other_styles"),
+)
+FOLDERS = ("images",)  # and those whose value may be a folder
+
+
+class Parameter(NamedTuple):
+    """One parameter of a lesson: its type, its default, and the comment on its line."""
+
+    kind: Any
+    default: Any
+    comment: str
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson that was read from its file: the notebook and its parameters in order, name -> Parameter."""
+
+    path: Path
+    notebook: NotebookNode
+    parameters: dict[str, Parameter]
+
+    @classmethod
+    def read(cls, path: Path) -> Lesson:
+        """The lesson in a file.
+
+        Raises LessonError where the file is not a notebook, has not exactly one cell tagged `parameters`, or where a
+        parameter's annotation is not a plain type or its default is not a literal.
+        """
+        notebook = read_notebook(path)
+        cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+        if len(cells) != 1:
+            raise LessonError(f"{path}: needs exactly one cell tagged 'parameters', has {len(cells)}")
+        try:
+            return cls(path, notebook, _parameters(cells[0].source))
+        except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
+            reason = " ".join(str(error).split())
+            raise LessonError(f"{path}: the cell tagged 'parameters' cannot be read: {reason}") from None
+
+    @property
+    def name(self) -> str:
+        """The name of the file without `.ipynb`."""
+        return self.path.stem
+
+    @property
+    def title(self) -> str:
+        """The first heading."""
+        return title_of(self.notebook, self.path)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Name -> default."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}
+
+    def check(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """The values as the lesson's own types, ready to inject; existing picture files become absolute paths.
+
+        Raises ParameterError for an unknown name (with the most similar one) and for a value of another type.
+        """
+        parsed = {}
+        for name, value in values.items():
+            if name not in self.parameters:
+                raise unknown("parameter", name, self.parameters)
+            kind = self.parameters[name].kind
+            try:
+                parsed[name] = _absolute(name, parse_value(value, kind))
+            except (ValueError, TypeError, OverflowError):
+                got = reprlib.repr(value)[:100]  # aliases in YAML may stand for gigabytes
+                message = f"parameter {name} of {self.name}: expected {describe(kind)}, got {got}"
+                raise ParameterError(message) from None
+        return parsed
+
+
+def _parameters(source: str) -> dict[str, Parameter]:
+    """The parameters in the source of a cell. Raises SyntaxError, TypeError and ValueError.
+
+    Types are read from the source, since papermill guesses them from the values and does not know `int | None`.
+    """
+    lines = [line for line in ast.parse(source).body if isinstance(line, ast.AnnAssign)]
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    found = {}
+    for line in lines:
+        if line.value is None:
+            raise ValueError(f"{ast.unparse(line.target)} has no default")
+        comment = comments.get(line.lineno) or comments.get(line.end_lineno or 0, "")
+        found[ast.unparse(line.target)] = Parameter(_type_of(line.annotation), ast.literal_eval(line.value), comment)
+    return found
+
+
+def _type_of(annotation: ast.expr) -> Any:
+    """The type that an annotation such as `float | None` or `list[str]` stands for; nothing of it is evaluated."""
+    match annotation:
+        case ast.Constant(value=None):
+            return types.NoneType
+        case ast.Name(id=name) if name in PLAIN:
+            return PLAIN[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _type_of(left) | _type_of(right)
+        case ast.Subscript(value=ast.Name(id="list"), slice=item):
+            return list[_type_of(item)]  # type: ignore[misc]
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=end)])) if (
+            end is ...
+        ):
+            return tuple[_type_of(item), ...]  # type: ignore[misc]
+    known = "bool, int, float, str, list[...], tuple[..., ...], or one of these or None"
+    raise TypeError(f"{ast.unparse(annotation)} is not one of {known}")
+
+
+def describe(kind: Any) -> str:
+    """What to write for a value of a parameter's type, in words."""
+    if isinstance(kind, types.UnionType):
+        return " or ".join(describe(member) for member in get_args(kind))
+    if get_origin(kind) in (list, tuple):
+        return f"a list with commas (first,second), each {describe(get_args(kind)[0])}"
+    words = {bool: "true or false", int: "a whole number such as 200", float: "a number such as 0.5 or 1e-3"}
+    return words.get(kind, "none" if kind is types.NoneType else "text")
+
+
+def parse_value(value: object, kind: Any) -> Any:
+    """A value from the command line (text) or from YAML (text or a typed value) as `kind`.
+
+    "007" is 7 for an int and "007" for a str; "true" is True for a bool; "1e-3" is a float; "none" is None where the
+    type allows it; "a, b" is a list. A tuple becomes a list too, since papermill would inject it as text.
+    Raises ValueError, TypeError or OverflowError where the value does not fit.
+    """
+    if isinstance(kind, types.UnionType):
+        return _parse_union(value, get_args(kind))
+    if get_origin(kind) in (list, tuple):
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise TypeError
+        texts = [item.strip() if isinstance(item, str) else item for item in items]
+        return [parse_value(item, get_args(kind)[0]) for item in texts if item != ""]
+    return _parse_plain(value, kind)
+
+
+def _parse_union(value: object, members: Sequence[type]) -> Any:
+    """The value as the first member that it fits; `none` and `null` are None where None is a member."""
+    if types.NoneType in members:
+        if value is None or (isinstance(value, str) and value.lower() in ("none", "null")):
+            return None
+    for member in members:
+        try:
+            return parse_value(value, member)
+        except (ValueError, TypeError):
+            continue
+    raise ValueError
+
+
+def _parse_plain(value: Any, kind: type) -> bool | int | float | str:
+    """The value as a bool, int, float or str. Raises ValueError, TypeError or OverflowError for anything else."""
+    if kind is bool and isinstance(value, str):
+        value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(value.lower())
+    accepted = {bool: (bool,), int: (int, str), float: (int, float, str), str: (str,)}.get(kind, ())
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError
+    parsed = kind(value)
+    if isinstance(parsed, float) and not math.isfinite(parsed):
+        raise ValueError
+    if isinstance(parsed, str):
+        parsed.encode()  # raises for a name that is not UTF-8, which no notebook can hold
+    return parsed
+
+
+def _absolute(name: str, value: Any) -> Any:
+    """An existing file or folder (or each in a list) made absolute, since a kernel may run in another folder."""
+    if isinstance(value, list):
+        return [_absolute(name, item) for item in value]
+    if not isinstance(value, str):
+        return value
+    place = os.path.expanduser(value)
+    exists = (name in FILES and os.path.isfile(place)) or (name in FOLDERS and os.path.isdir(place))
+    return os.path.abspath(place) if exists else value
+
+
+def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The parameters in a YAML file, or those that a run's results.json records, not yet checked against a lesson.
+
+    Raises ParameterError where the file cannot be read or has none.
+    """
+    path = user_path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text)["parameters"] if path.suffix == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise ParameterError(f"cannot read the parameter file {path}: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        if path.suffix == ".json":
+            raise ParameterError(f"{path} is not the results.json of a run: it records no parameters") from None
+        raise ParameterError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ParameterError(f"{path} has no parameters: it needs lines such as `steps: 300`, one for each")
+    return {str(name): value for name, value in values.items()}
