@@ -227,7 +227,7 @@ WRONG = [
     ("features_at", lambda *a: list(walked(*a).values()), "returns a list"),
     ("features_at", lambda n, x, wanted: walked(n, x, range(max(wanted) + 1)), "its keys are [0, 1, 2]"),
     ("features_at", lambda *a: walked(*a, keep=lambda before, after: after.detach().clone()), "detaches the graph"),
-    ("features_at", lambda *a: walked(*a, keep=lambda before, after: 2 * after - after.detach()), "its gradient is not"),
+    ("features_at", lambda *a: walked(*a, keep=lambda _, x: 2 * x - x.detach()), "its gradient is not"),
     ("features_at", lambda *a: walked(*a, keep=lambda before, after: after[0].clone()), "returns the shape"),
     ("features_at", lambda *a: walked(*a, keep=lambda before, after: 2 * after), "wrong values"),
 ]

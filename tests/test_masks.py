@@ -8,10 +8,10 @@ import io
 import numpy as np
 import pytest
 import torch
-from nst_lesson.methods.control import check_mask
 from PIL import Image
 
 from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.methods.statistics import check_mask
 from nst_lesson.view.masks import MaskPainter
 
 HEIGHT, WIDTH = 5, 7
@@ -51,6 +51,13 @@ def test_chosen_regions_are_the_mask_and_stay_the_same_labels():
     assert painter.chosen == [3] and painter.mask.sum() == 8
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_pictures_come_in_any_kind_of_floating_point_numbers(dtype):
+    painter = MaskPainter(IMAGE.to(dtype).requires_grad_(), REGIONS, [9])
+    assert torch.equal(painter.mask, MaskPainter(IMAGE, REGIONS, [9]).mask)
+    assert Image.open(io.BytesIO(painter._picture)).size == (WIDTH, HEIGHT)
+
+
 @pytest.mark.parametrize("kind", [torch.tensor, np.uint8, np.ndarray.tolist], ids=["torch", "uint8", "list"])
 def test_regions_come_in_any_kind_of_whole_numbers(kind):
     regions = REGIONS + 2
@@ -73,10 +80,10 @@ def test_the_page_gets_a_small_picture_and_shows_it_in_its_proportions():
 
 
 BAD = {
-    "no picture": (lambda: MaskPainter(IMAGE[0]), r"image is torch.float32 \(3, 5, 7\)"),
+    "not a picture": (lambda: MaskPainter(IMAGE[0]), r"image is torch.float32 \(3, 5, 7\)"),
     "another shape": (lambda: MaskPainter(IMAGE, REGIONS.T), r"regions is int64 \(7, 5\); whole numbers \(5, 7\)"),
     "fractions": (lambda: MaskPainter(IMAGE, REGIONS / 2), r"regions is float64 \(5, 7\); whole numbers"),
-    "uneven rows": (lambda: MaskPainter(IMAGE, [[1, 2], [3]]), "regions is no array"),
+    "uneven rows": (lambda: MaskPainter(IMAGE, [[1, 2], [3]]), "regions is not an array"),
     "unknown label": (lambda: MaskPainter(IMAGE, REGIONS, [3, 4]), r"no label \[4\]: its 3 are from -2 to 9"),
     "no regions": (lambda: MaskPainter(IMAGE, chosen=[1]), r"no region \[1\]: give `regions`"),
     "no labels": (lambda: MaskPainter(IMAGE, REGIONS, 3), "chosen is 3; give labels"),

@@ -1,6 +1,7 @@
 """Still pictures for the lessons: their format, size and alternative text."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -169,3 +170,13 @@ def test_signed_maps_show_zero_white_and_a_few_giants_do_not_hide_the_rest():
 def test_no_maps_is_an_error_that_says_so():
     with pytest.raises(ParameterError, match="there are no pictures"):
         show_maps({}, shared=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "show", [show_images, show_maps, partial(show_maps, signed=True), partial(show_maps, shared=True)]
+)
+def test_every_kind_of_floating_point_number_looks_the_same(show, dtype):
+    picture = (torch.arange(9) / 8).repeat(9, 1)  # eighths, which every type holds exactly
+    picture = picture.expand(1, 3, 9, 9) if show is show_images else picture
+    assert show({"a": picture.to(dtype).requires_grad_()}).data == show({"a": picture}).data

@@ -101,6 +101,13 @@ def test_a_notebook_stores_html_and_a_text_that_is_the_same_in_every_run():
     assert data["text/plain"] == "BeforeAfter('before', 'after')"
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_every_kind_of_floating_point_number_looks_the_same(dtype):
+    usual, other = plain(value=0.5), plain(value=0.5).to(dtype).requires_grad_()
+    assert BeforeAfter(usual, usual).html == BeforeAfter(other, other).html == BeforeAfter(usual, other).html
+    assert PictureSlider({"a": usual, "b": usual}, "x").html == PictureSlider({"a": other, "b": other}, "x").html
+
+
 # ---- several pictures
 
 

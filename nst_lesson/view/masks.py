@@ -6,6 +6,7 @@ import io
 import operator
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -25,18 +26,19 @@ class MaskPainter(anywidget.AnyWidget):
 
     `image` is (1, 3, H, W) in [0, 1], shown with the longer side `size` pixels wide. `regions` is an (H, W) array of
     whole numbers, the label of each pixel's region, for instance from `skimage.segmentation.slic`: a click takes a
-    region into the mask or out of it. `chosen` are the labels that are in the mask from the start, so that a run
-    without a hand on the mouse has a mask, too. `mask` is the mask as it stands.
+    region into the mask or out of it. `chosen` are the labels that are in the mask from the start, so that there is a
+    mask when nobody clicks, as in a batch run. `mask` is the mask as it stands.
 
     Coordinates: the page turns the pointer's place into a pixel of `image`, whatever the size at which it is shown, so
-    that only masks and labels travel. With regions, the page knows the region of every pixel and sends the list
-    `chosen` after each click; an assignment to `chosen` in Python shows in the page. Without, it sends the mask at the
-    end of each stroke: one bit a pixel, row by row from the top left, the first pixel in the highest bit.
+    only masks and labels travel. With regions, the page knows the region of every pixel and sends the list `chosen`
+    after each click; an assignment to `chosen` in Python shows in the page. Without regions, it sends the mask at the
+    end of each stroke: one bit per pixel, row by row from the top left, the first pixel in the highest bit.
 
-    Raises ParameterError for something that is no picture, for regions that are no whole numbers (H, W), and for a
-    label that they do not have.
+    Raises ParameterError for an image that is not a picture, for regions that are not whole numbers (H, W), and for a
+    label that none of them has.
     """
 
+    _regions: np.ndarray | None  # of each pixel: where its label stands in _labels
     _esm = Path(__file__).with_name("masks.js").read_text(encoding="utf-8")
     chosen = traitlets.List(traitlets.CInt()).tag(sync=True)  # CInt takes numpy's numbers, too
     _painted = traitlets.Bytes().tag(sync=True, from_json=lambda sent, _: bytes(sent))
@@ -75,13 +77,13 @@ class MaskPainter(anywidget.AnyWidget):
         height, width = self._shape
         if self._regions is None:
             bits = np.unpackbits(np.frombuffer(self._painted, np.uint8), count=height * width)
-            inside = bits.reshape(height, width)
+            inside = bits.reshape(height, width).astype(bool)
         else:
             inside = np.isin(np.array(self._labels), self.chosen)[self._regions]
         return torch.from_numpy(inside.astype(np.float32))[None, None].to(self._device)
 
     @traitlets.validate("chosen")
-    def _check_chosen(self, proposal: dict) -> list[int]:
+    def _check_chosen(self, proposal: dict[str, Any]) -> list[int]:
         unknown = sorted(set(proposal["value"]) - set(self._labels))
         if unknown and not self._labels:
             raise ParameterError(f"there is no region {unknown}: give `regions`, an (H, W) array of labels, as well")
@@ -96,10 +98,10 @@ def _numbered(regions: ArrayLike, shape: tuple[int, int]) -> tuple[list[int], np
     try:
         array = np.asarray(regions.cpu() if isinstance(regions, Tensor) else regions)
     except ValueError:  # rows of different lengths
-        raise ParameterError(f"regions is no array; whole numbers {shape}, one for each pixel, are needed") from None
+        raise ParameterError(f"regions is not an array; whole numbers {shape}, one per pixel, are needed") from None
     if array.shape != shape or array.dtype.kind not in "biu":
         found = f"{array.dtype} {array.shape}"
-        raise ParameterError(f"regions is {found}; whole numbers {tuple(shape)}, one for each pixel, are needed")
+        raise ParameterError(f"regions is {found}; whole numbers {tuple(shape)}, one per pixel, are needed")
     labels, places = np.unique(array, return_inverse=True)
     if len(labels) > MAX_REGIONS:
         raise ParameterError(f"regions has {len(labels)} labels; {MAX_REGIONS} at most can be shown: make larger ones")

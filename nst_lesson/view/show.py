@@ -1,4 +1,4 @@
-"""Pictures and curves for the lessons. Every function returns a small still image, which any notebook viewer shows."""
+"""Pictures and curves for the lessons, each returned as a small still image, which any notebook viewer shows."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def show_maps(
 
     Each runs from its own least to its greatest value; with `shared`, all run from the least to the greatest of all,
     so that they can be compared. With `signed`, all share a scale on which 0 is white, positive values are red and
-    negative ones blue; it ends where 1 % of the values lie beyond, since a Gram matrix has a few that dwarf the others.
+    negative ones blue; it ends where 1 % of the values are larger, since a Gram matrix has a few that dwarf the others.
     `columns`, `width` and errors are as in `show_images`.
     """
-    arrays = {title: m.detach().cpu().numpy() for title, m in maps.items()}
-    options = {"cmap": "magma", "interpolation": "nearest"}
+    arrays = {title: m.detach().cpu().float().numpy() for title, m in maps.items()}  # numpy has no bfloat16
+    options: dict[str, Any] = {"cmap": "magma", "interpolation": "nearest"}
     if signed and arrays:
         limit = np.quantile(np.abs(np.concatenate([a.ravel() for a in arrays.values()])), 0.99)
         options |= {"cmap": "RdBu_r", "vmin": -(limit or 1), "vmax": limit or 1}
@@ -71,9 +71,9 @@ def _grid(pictures: Mapping[str, np.ndarray], columns: int | None, width: float,
 
 
 def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:
-    """The loss of each run against its steps, both axes logarithmic; with `terms`, every term of it as a thin line.
+    """The loss of each run against its steps, both axes logarithmic; with `terms`, each of its terms as a thin line.
 
-    A term that begins near zero, as content does, does not stretch the axis: it goes as far as where the lines end.
+    A term that begins near zero, as content does, does not stretch the axis: it reaches down to where the lines end.
     """
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
     axis, ends = figure.subplots(), []
@@ -95,6 +95,6 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
 def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 80) -> Image:
     """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
     buffer = io.BytesIO()
-    options = {"pil_kwargs": {"quality": 75}} if format == "jpeg" else {}
+    options: dict[str, Any] = {"pil_kwargs": {"quality": 75}} if format == "jpeg" else {}
     figure.savefig(buffer, format=format, dpi=dpi, **options)
     return Image(data=buffer.getvalue(), format=format, metadata={"alt": alt})  # IPython 7 has no argument alt
