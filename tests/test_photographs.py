@@ -1,20 +1,21 @@
 """Photographs to train on: what is drawn from a folder, and the collections that can be fetched."""
 
-import functools
 import hashlib
 import io
 import threading
 import zipfile
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
+from web import serving
 
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.pictures import photographs as module
-from nst_lesson.pictures.photographs import Draws, Photographs, fetch_photographs
+from nst_lesson.pictures.photographs import Draws, Pairs, Photographs, fetch_photographs
 
 
 def photographs(**options):
@@ -86,36 +87,55 @@ def test_a_folder_without_images_is_one_line(tmp_path):
         Photographs(str(tmp_path))
 
 
+def test_a_folder_may_be_below_the_home_folder(folder, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder.parent))
+    assert len(Photographs(f"~/{folder.name}", size=8)) == len(Photographs(folder, size=8)) == 5
+
+
+@pytest.mark.parametrize("data", [photographs, lambda: Pairs(photographs(), photographs(bundled=["coffee"]))])
+def test_an_index_alone_is_of_the_first_epoch(data):
+    data = data()
+    for index in (0, 9, -1):
+        assert torch.equal(data[index][0], data[0, index % 10][0])
+    assert len(list(data)) == 10  # a loop ends
+    batches = [batch for batch, skipped in DataLoader(data, 5, shuffle=True)]
+    assert [len(batch) for batch in batches] == [5, 5]
+
+
+@pytest.mark.parametrize("wrong", [{"size": 0}, {"size": -3}, {"crops": 0}, {"seed": -1}])
+def test_numbers_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ParameterError, match="give at least"):
+        photographs(**wrong)
+
+
 # ---- collections
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder without a word."""
-
-    def log_message(self, *_):
-        pass
+def packed(*members):
+    """A zip file of one photograph under several names."""
+    picture, file = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(picture, "png")
+    with zipfile.ZipFile(file, "w") as archive:
+        for member in members:
+            archive.writestr(member, picture.getvalue())
+    return file.getvalue()
 
 
 @pytest.fixture
-def archive(tmp_path, monkeypatch):
-    """A collection "tiny" of one photograph in a zip file, served by this machine, and an empty cache."""
-    picture, packed = io.BytesIO(), tmp_path / "web" / "tiny.zip"
-    Image.new("RGB", (40, 30), "red").save(picture, "png")
-    packed.parent.mkdir()
-    with zipfile.ZipFile(packed, "w") as file:
-        file.writestr("val/red.png", picture.getvalue())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(packed.parent)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    digest = hashlib.sha256(packed.read_bytes()).hexdigest()
-    entry = (f"http://127.0.0.1:{server.server_port}/tiny.zip", digest, packed.stat().st_size, "one photograph")
-    monkeypatch.setattr(module, "COLLECTIONS", {"tiny": entry})
+def serve(tmp_path, monkeypatch):
+    """serve(content) makes a collection "tiny" of what it is given; the cache is empty."""
     monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
-    yield packed
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+
+        def serve(content):
+            server.files["/tiny.zip"] = content
+            entry = (f"{server.url}/tiny.zip", hashlib.sha256(content).hexdigest(), len(content), "one photograph")
+            monkeypatch.setattr(module, "COLLECTIONS", {"tiny": entry})
+            return server
+
+        yield serve
 
 
 def left(tmp_path):
@@ -123,32 +143,76 @@ def left(tmp_path):
     return sorted(path.name for path in (tmp_path / "cache" / "photographs").glob("*"))
 
 
-def test_a_collection_is_fetched_once_and_can_be_trained_on(archive, tmp_path, capsys):
+def test_a_collection_is_fetched_once_and_can_be_trained_on(serve, tmp_path, capsys):
+    server = serve(packed("val/red.png"))
     folder = fetch_photographs("tiny")
     assert len(Photographs(str(folder))) == 1
     assert left(tmp_path) == ["tiny"]
     assert "one photograph" in capsys.readouterr().out
-    archive.unlink()  # no server needed the second time
     assert fetch_photographs("tiny") == folder
+    assert len(server.asked) == 1
     assert capsys.readouterr().out == ""
 
 
-def test_a_collection_that_is_something_else_is_not_kept(archive, tmp_path):
-    archive.write_bytes(archive.read_bytes() + b"more")
-    with pytest.raises(LessonError, match="cannot get tiny from http.*: any other folder of photographs does"):
+def test_a_broken_archive_is_resumed(serve, tmp_path):
+    server = serve(packed("val/red.png"))
+    server.cuts = [50, 0]
+    with pytest.raises(LessonError, match="what arrived is kept; or use any other folder of photographs"):
+        fetch_photographs("tiny")
+    assert left(tmp_path) == ["tiny.zip.part"]
+    fetch_photographs("tiny")
+    assert server.asked[-1] == ("/tiny.zip", "bytes=50-")
+    assert left(tmp_path) == ["tiny"]
+
+
+@pytest.mark.parametrize("change", [lambda content: content + b"more", lambda content: content[:-1] + b"x"])
+def test_a_collection_that_is_something_else_is_not_kept(serve, tmp_path, change):
+    server = serve(content := packed("val/red.png"))
+    server.files["/tiny.zip"] = change(content)
+    with pytest.raises(LessonError, match="cannot download http.*or use any other folder of photographs"):
         fetch_photographs("tiny")
     assert left(tmp_path) == []
 
 
-def test_an_archive_that_cannot_be_unpacked_leaves_no_folder(archive, tmp_path, monkeypatch):
+def test_an_archive_that_cannot_be_unpacked_leaves_no_folder(serve, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.shutil, "unpack_archive", full)
-    with pytest.raises(LessonError, match="No space left"):
+    server = serve(packed("val/red.png"))
+    with monkeypatch.context() as patch:
+        patch.setattr(module.zipfile.ZipFile, "extractall", full)
+        with pytest.raises(LessonError, match="No space left.*make room"):
+            fetch_photographs("tiny")
+    assert left(tmp_path) == ["tiny.zip"]
+    fetch_photographs("tiny")
+    assert len(server.asked) == 1  # checked already: not downloaded again
+
+
+@pytest.mark.parametrize("member", ["../red.png", "val/../../red.png", "/tmp/red.png"])
+def test_an_archive_that_would_leave_its_folder_is_refused(serve, tmp_path, member):
+    serve(packed("val/red.png", member))
+    with pytest.raises(LessonError, match="would leave the folder"):
         fetch_photographs("tiny")
-    assert left(tmp_path) == ["tiny.zip"]  # checked already: not downloaded again
-    monkeypatch.undo()
+    assert [path.name for path in tmp_path.rglob("red.png")] == []
+
+
+def test_what_is_not_an_archive_is_one_line(serve):
+    serve(b"not a zip file")
+    with pytest.raises(LessonError, match="cannot unpack tiny"):
+        fetch_photographs("tiny")
+
+
+def test_many_at_once_fetch_a_collection_once(serve, tmp_path):
+    server, together = serve(packed("val/red.png")), threading.Barrier(4)
+
+    def start(_):
+        together.wait()
+        return fetch_photographs("tiny")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(start, range(4)))) == 1
+    assert len(server.asked) == 1
+    assert left(tmp_path) == ["tiny"]
 
 
 def test_an_unknown_collection_names_those_there_are():
