@@ -3,27 +3,27 @@
 import hashlib
 import io
 import os
-import socket
 import struct
-import threading
 import warnings
 import zlib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
-import requests
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from web import dripping, endless, redirect, serving, silent
 
-from nst_lesson.errors import ImageError, ParameterError
+from nst_lesson import downloads
+from nst_lesson.errors import ImageError, LessonError, ParameterError
+from nst_lesson.paths import cache_dir
 from nst_lesson.pictures import images
 from nst_lesson.pictures.images import load_image, save_image, to_pil
 
 MODES = "1 L P PA LA RGB RGBA RGBa RGBX CMYK YCbCr HSV LAB I F I;16 I;16B".split()
+NOBODY = "http://127.0.0.1:9"  # the port for what is discarded
 HALF_LEVEL = 0.5 / 255  # the most that rounding to 8 bits can change
 
 
@@ -91,11 +91,11 @@ def test_any_mode_and_size_loads_to_the_contract(mode, width, height, size, upsa
 
 @pytest.mark.parametrize("name", images.photo_names())
 def test_sample_photographs_are_in_the_wheel_and_in_color(name, monkeypatch):
-    monkeypatch.setattr(requests, "get", lambda *_, **__: pytest.fail("a sample photograph was downloaded"))
+    monkeypatch.setattr(images, "download", lambda *_, **__: pytest.fail("a sample photograph was downloaded"))
     tensor = load_image(name, 64)
     assert_contract(tensor)
     assert max(tensor.shape[2:]) == 64
-    assert (tensor[:, 0] - tensor[:, 2]).abs().mean() > 0.01  # red and blue differ: not grey
+    assert (tensor[:, 0] - tensor[:, 2]).abs().mean() > 0.01  # red and blue differ: not gray
 
 
 def test_style_paintings_load():
@@ -126,10 +126,23 @@ def test_a_given_pil_image_is_left_alone():
 
 
 def test_home_folder_is_expanded(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    picture().save(tmp_path / "own.png")
-    assert load_image("~/own.png").shape == (1, 3, 32, 48)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    save_image(load_image(picture()), "~/new/own.png")
+    assert (tmp_path / "new" / "own.png").is_file()
+    for source in ("~/new/own.png", Path("~/new/own.png")):
+        assert load_image(source).shape == (1, 3, 32, 48)
+    with pytest.raises(LessonError, match="write the whole path"):
+        load_image("~nobody-of-that-name/own.png")
+
+
+def test_a_path_may_name_a_sample_but_an_existing_file_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert torch.equal(load_image(Path("chelsea"), 32), load_image("chelsea", 32))
+    picture().save(tmp_path / "chelsea", "PNG")
+    assert torch.equal(load_image(Path("chelsea")), load_image(picture()))
+    assert torch.equal(load_image("./chelsea"), load_image(picture()))
+    assert not torch.equal(load_image("chelsea", 48), load_image(picture()))  # a string is a sample's name first
 
 
 def test_an_unknown_device_is_refused_in_one_line():
@@ -193,12 +206,12 @@ def test_big_endian_sixteen_bits():
 
 
 @pytest.mark.parametrize("white", [1, 255])
-def test_floating_point_grey_is_of_either_range(white):
+def test_floating_point_gray_is_of_either_range(white):
     ramp = np.linspace(0, white, 16, dtype=np.float32).reshape(4, 4)
     assert np.allclose(load_image(Image.fromarray(ramp))[0, 1], ramp / white, atol=1e-6)  # float32
 
 
-def test_floating_point_grey_with_nan_is_refused():
+def test_floating_point_gray_with_nan_is_refused():
     assert "finite" in error_of(load_image, Image.fromarray(np.full((2, 2), np.nan, np.float32)))
 
 
@@ -356,8 +369,12 @@ def test_damaged_bytes_load_to_the_contract_or_fail_in_one_line(data, format):
             assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>a page</html>", b"%!PS-Adobe-3.0 EPSF-3.0", os.urandom(4000)])
-def test_what_is_no_image_is_named(content, tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>a page</html>", b"%!PS-Adobe-3.0 EPSF-3.0", np.random.default_rng(0).bytes(4000)],
+    ids=["empty", "page", "postscript", "noise"],
+)
+def test_what_is_not_an_image_is_named(content, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
     message = error_of(load_image, path)
@@ -386,9 +403,26 @@ def test_a_folder_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+def test_pipes_and_devices_are_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    assert "no image file" in error_of(load_image, tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    for name in (tmp_path / "pipe.png", tmp_path / "zero.png", "/dev/zero"):
+        assert f"{name} is a pipe or a device" in error_of(load_image, name)
+
+
+def test_a_broken_link_is_called_that(tmp_path):
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "round.jpg").symlink_to("round.jpg")
+    for name in ("link.jpg", "round.jpg"):
+        assert f"{tmp_path / name} is a broken link" in error_of(load_image, tmp_path / name)
+
+
+def test_what_does_not_fit_into_memory_is_one_line(monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(images.ImageOps, "exif_transpose", full)
+    assert "make it smaller" in error_of(load_image, encode(picture()))
 
 
 @pytest.mark.parametrize(
@@ -465,7 +499,7 @@ def test_a_tensor_in_training_can_be_shown(dtype):
     [torch.zeros(2, 3, 4, 4), torch.zeros(1, 1, 4, 4), torch.zeros(4, 4), torch.zeros(4, 4, 3), torch.zeros(1, 3, 0, 4)]
     + [torch.zeros(1, 3, 4, 4, dtype=torch.uint8)],
 )
-def test_what_is_no_picture_is_refused(image, tmp_path):
+def test_what_is_not_a_picture_is_refused(image, tmp_path):
     assert str(tuple(image.shape)) in error_of(save_image, image, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 
@@ -512,62 +546,13 @@ def test_a_picture_too_wide_for_its_format(tmp_path):
 # ---- the web ----
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        answer = {"/slow.png": self.slow, "/endless.png": self.endless, "/drip.png": self.drip, "/cut.png": self.cut}
-        content = self.server.files.get(self.path)
-        try:
-            if self.path in answer:
-                answer[self.path]()
-            elif content is None:
-                self.send_error(404)
-            else:
-                self.start(len(content))
-                self.wfile.write(content)
-        except ConnectionError:  # the client has hung up, as it should
-            self.close_connection = True
-
-    def start(self, length=None):
-        self.send_response(200)
-        if length is not None:
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def slow(self):
-        self.server.stop.wait(30)
-
-    def endless(self):
-        self.start()
-        while not self.server.stop.is_set():
-            self.wfile.write(bytes(10_000))
-
-    def drip(self):
-        self.start()
-        while not self.server.stop.wait(0.02):
-            self.wfile.write(b"x")
-
-    def cut(self):
-        content = self.server.files["/a.png"]
-        self.start(len(content))
-        self.wfile.write(content[: len(content) // 2])
-
-    def log_message(self, *_):
-        """Quiet."""
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server():
-    """A web server of this machine; `.url` is its address, `.files` what it has."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files = {"/a.png": encode(picture()), "/page.png": b"<html>no picture</html>"}
-    server.url, server.stop = f"http://127.0.0.1:{server.server_port}", threading.Event()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.stop.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        server.files = {"/a.png": encode(picture()), "/page.png": b"<html>a page</html>"}
+        server.files |= {"/endless.png": endless, "/drip.png": dripping, "/slow.png": silent}
+        server.files |= {"/old.png": redirect("/a.png"), "/away.png": redirect("file:///etc/passwd")}
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -577,18 +562,10 @@ def quiet_web(monkeypatch, tmp_path):
     monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def nobody():
-    """An address at which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return f"http://127.0.0.1:{port}"
-
-
 def test_url(server):
     assert torch.equal(load_image(f"{server.url}/a.png"), load_image(picture()))
     assert torch.equal(load_image(f"{server.url}/a.png".replace("http", "HTTP"), 24), load_image(picture(), 24))
+    assert torch.equal(load_image(f"{server.url}/old.png"), load_image(picture()))
 
 
 @pytest.mark.parametrize(
@@ -596,18 +573,23 @@ def test_url(server):
     [
         ("missing.png", "404"),
         ("endless.png", "larger than"),
-        ("drip.png", "took longer"),
-        ("slow.png", "Timeout"),
+        ("drip.png", "not finished in time"),
+        ("slow.png", "no answer in time"),
         ("page.png", "the address of the picture itself"),
-        ("cut.png", "check the address"),
+        ("away.png", "leads to file"),
     ],
 )
 def test_url_that_fails(server, path, said, monkeypatch):
     monkeypatch.setattr(images, "MAX_BYTES", 100_000)
     monkeypatch.setattr(images, "MAX_SECONDS", 0.3)
-    monkeypatch.setattr(images, "TIMEOUT", 0.3 if path == "slow.png" else 20)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2 if path == "slow.png" else 20)
     message = error_of(load_image, f"{server.url}/{path}")
     assert f"{server.url}/{path}" in message and said in message
+
+
+def test_url_that_breaks_off(server):
+    server.cuts = [len(server.files["/a.png"]) // 2]
+    assert "check the address, or save the picture" in error_of(load_image, f"{server.url}/a.png")
 
 
 @pytest.mark.parametrize("url", ["http://", "http://[", "https://exa mple:port/a.png"])
@@ -615,8 +597,8 @@ def test_url_that_makes_no_sense(url):
     assert url in error_of(load_image, url)
 
 
-def test_url_where_nobody_answers(nobody):
-    assert "no connection" in error_of(load_image, f"{nobody}/a.png")
+def test_url_where_nobody_answers():
+    assert "no connection" in error_of(load_image, f"{NOBODY}/a.png")
 
 
 # ---- the download table ----
@@ -643,41 +625,48 @@ def stand_in(server, monkeypatch):
 
 
 def cached():
-    return sorted(images.cache_dir().iterdir()) if images.cache_dir().exists() else []
+    return sorted(cache_dir().iterdir()) if cache_dir().exists() else []
 
 
-def test_download_once_with_credit(stand_in, nobody, monkeypatch, capsys):
+def test_download_once_with_credit(stand_in, monkeypatch, capsys):
     assert torch.equal(load_image("a_picture"), load_image(picture()))
     assert capsys.readouterr().out.count("A Picture by Somebody (public domain)") == 1
     assert [file.name for file in cached()] == ["a_picture.png"]
-    monkeypatch.setattr(images, "DOWNLOAD_ADDRESS", nobody + "/{path}")
+    monkeypatch.setattr(images, "DOWNLOAD_ADDRESS", NOBODY + "/{path}")
     assert torch.equal(load_image("a_picture"), load_image(picture()))  # offline now
     assert capsys.readouterr().out == ""
 
 
 def test_download_of_something_else_is_not_kept(stand_in):
     stand_in["sha256"] = "0" * 64
-    assert "not the expected file" in error_of(load_image, "a_picture")
+    assert "wrong sha256" in error_of(load_image, "a_picture")
     assert not cached()
 
 
-def test_download_offline_says_what_to_do(stand_in, nobody, monkeypatch):
-    monkeypatch.setattr(images, "DOWNLOAD_ADDRESS", nobody + "/{path}")
+@pytest.mark.parametrize("name", ["../../x", "/x", "weights/../../x"])
+def test_no_name_in_the_table_leaves_the_cache(stand_in, name, monkeypatch, tmp_path):
+    monkeypatch.setattr(images, "_download_table", lambda: {name: stand_in})
+    assert "outside the cache" in error_of(load_image, name, error=LessonError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_download_offline_says_what_to_do(stand_in, monkeypatch):
+    monkeypatch.setattr(images, "DOWNLOAD_ADDRESS", NOBODY + "/{path}")
     message = error_of(load_image, "a_picture")
-    place = images.cache_dir() / "a_picture.png"
-    assert all(part in message for part in (f"{nobody}/a.png", "no connection", str(place), "'wave'"))
+    place = cache_dir() / "a_picture.png"
+    assert all(part in message for part in (f"{NOBODY}/a.png", "no connection", str(place), "'wave'"))
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(encode(picture()))  # by hand, as the message says
     assert torch.equal(load_image("a_picture"), load_image(picture()))
 
 
 def test_a_damaged_cached_file_is_downloaded_again(stand_in):
-    images.cache_dir().mkdir(parents=True)
-    (images.cache_dir() / "a_picture.png").write_bytes(b"damaged")
+    cache_dir().mkdir(parents=True)
+    (cache_dir() / "a_picture.png").write_bytes(b"damaged")
     assert torch.equal(load_image("a_picture"), load_image(picture()))
 
 
 def test_a_cache_that_cannot_be_made(stand_in, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "file" / "cache"))
-    assert "cannot download 'a_picture'" in error_of(load_image, "a_picture")
+    assert "cannot keep" in (message := error_of(load_image, "a_picture")) and "'wave'" in message

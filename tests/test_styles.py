@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-STYLES = Path(__file__).parents[1] / "data" / "styles"
+ROOT = Path(__file__).resolve().parents[1]
+STYLES, PROGRAM = ROOT / "data" / "styles", ROOT / "experiments" / "styles.py"
 NAMES = ("cubist", "ink_wash", "nocturne", "pointillist", "stained_glass", "wave")
 
 
 @cache
 def load_program():
-    """data/styles/paint.py, which belongs to no package."""
-    spec = importlib.util.spec_from_file_location("paint", STYLES / "paint.py")
+    """experiments/styles.py, which belongs to no package."""
+    spec = importlib.util.spec_from_file_location("styles", PROGRAM)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -62,7 +63,7 @@ def test_a_jpeg_fits_its_limit_however_rough_the_picture():
 
 def test_the_command_line_refuses_an_unknown_painting(monkeypatch, capsys, tmp_path):
     program = load_program()
-    monkeypatch.setattr("sys.argv", ["paint.py", "sunflowers", "--out", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["styles.py", "sunflowers", "--out", str(tmp_path)])
     with pytest.raises(SystemExit):
         program.main()
     assert "no painting sunflowers" in capsys.readouterr().err and not list(tmp_path.iterdir())
