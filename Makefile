@@ -1,10 +1,11 @@
 # `make run` and `make test` are all that a newcomer needs; each target makes .venv itself on first use.
 PYTHON ?= python3
+PYTHON_LOWEST ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 NEEDED := "import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit('Python 3.11 to 3.13 is needed: make run PYTHON=python3.13')"
 
-.PHONY: help run test soak colab-check lab lint bench notebooks recipes sweep html clean
+.PHONY: help run test soak lowest colab-check lab lint bench notebooks recipes sweep html clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -28,6 +29,18 @@ soak: $(READY)  ## the long tests, with every lesson at its defaults
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m soak --numprocesses 2 --dist loadfile
 	@echo "all long tests pass"
 
+LOWEST := .venv-lowest
+$(LOWEST)/.ready: pyproject.toml
+	@echo "installing the lowest versions that pyproject.toml allows into $(LOWEST) (gigabytes of torch, once)"
+	@test -x $(LOWEST)/bin/python || $(PYTHON_LOWEST) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[lab,test]"
+	@touch $@
+
+lowest: $(LOWEST)/.ready  ## the same tests as `make test`, with the oldest Python and the lowest versions allowed
+	@OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
+	@echo "all tests pass with the lowest versions"
+
 colab-check: $(READY)  ## run the lessons in an environment like Colab's (part of soak)
 	@$(BIN)/python -m pytest -q -m soak tests/test_colab.py
 	@echo "the lessons run where the setup cell fetches them, with ipywidgets 7"
@@ -36,9 +49,11 @@ lab: $(READY)  ## open the course in JupyterLab
 	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 	@echo "the lessons, with what you changed, are in notebooks/"
 
-lint: $(READY)  ## check the style of the code
+lint: $(READY)  ## check style, layout and types of the code
 	@$(BIN)/ruff check --quiet .
-	@echo "no complaints from ruff"
+	@$(BIN)/ruff format --check --quiet . || { echo "run \`.venv/bin/ruff format .\`"; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@echo "no complaints from ruff and mypy"
 
 bench: $(READY)  ## speed and memory on this machine (keep it idle meanwhile)
 	@$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-autosave
@@ -49,7 +64,7 @@ notebooks: $(READY)  ## execute the lessons at their defaults and store their ou
 	@echo "the lessons in notebooks/ have new outputs: look at them before you commit"
 
 recipes: $(READY)  ## run the published recipes small, and store the table that lesson 05 shows
-	@$(BIN)/python data/recipes/run.py
+	@$(BIN)/python experiments/recipes.py
 	@echo "pictures and numbers are in data/recipes/: look at them before you commit"
 
 sweep: $(READY)  ## four runs of lesson 04, each in its folder, and a gallery of them
@@ -60,6 +75,6 @@ html: $(READY)  ## the lessons, as they are stored, as HTML pages that need no i
 	@$(BIN)/nst-lesson html -o site
 
 clean:  ## remove .venv and what was made from the sources; runs/ stays
-	@rm -rf .venv build dist site .benchmarks .browser .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv $(LOWEST) build dist site .benchmarks .browser .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@echo "removed .venv and all that was built; your results in runs/ are still there"

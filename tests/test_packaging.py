@@ -1,4 +1,4 @@
-"""The two lists of dependencies agree, nothing that is imported is missing from them, and a wheel is a whole course."""
+"""Lists of dependencies agree and miss nothing that is imported; the version stands once; a wheel is a whole course."""
 
 import ast
 import json
@@ -16,13 +16,16 @@ from hatchling.build import build_wheel
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import nst_lesson
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULES = sorted((ROOT / "nst_lesson").rglob("*.py"))
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # where a module is named otherwise
-ON_COLAB = {"ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "requests", "scikit-image", "scipy", "torch"}
-ON_COLAB |= {"torchvision", "tqdm", "traitlets", "urllib3"}  # always there, and not to be changed under a notebook
-LAB_MODULES = {"course", "doctor", "notebooks", "pages", "publish"}  # loaded by the command line alone, when asked for
+ON_COLAB = {"imageio", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "platformdirs", "requests"}
+ON_COLAB |= {"scikit-image", "scipy", "torch", "torchvision", "tqdm", "traitlets", "urllib3"}  # always there
+LAB_ROOM = ROOT / "nst_lesson" / "course"  # loaded by the command line alone, when asked for
 
 
 def requirements(*groups):
@@ -30,10 +33,19 @@ def requirements(*groups):
     return [Requirement(text) for group in groups for text in lists[group]]
 
 
+def source_of(path):
+    """The Python of a module, or of a notebook's cells."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return text
+    cells = (cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+    return "\n".join(line for cell in cells for line in "".join(cell["source"]).splitlines() if line[:1] not in "%!")
+
+
 def imported(path):
     """The distributions outside the standard library whose modules a file imports, wherever in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source_of(path))):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -42,14 +54,14 @@ def imported(path):
     return {canonicalize_name(DISTRIBUTIONS.get(name, name)) for name in others}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*MODULES, *LESSONS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_imported_is_required(path):
-    groups = ("core", "lab") if path.stem in LAB_MODULES else ("core",)
+    groups = ("core", "lab") if path.is_relative_to(LAB_ROOM) else ("core",)
     assert imported(path) <= {canonicalize_name(requirement.name) for requirement in requirements(*groups)}
 
 
 def test_what_is_required_is_imported():
-    used = set().union(*map(imported, MODULES))
+    used = set().union(*map(imported, [*MODULES, *LESSONS]))
     assert {canonicalize_name(requirement.name) for requirement in requirements("core")} <= used
 
 
@@ -66,6 +78,19 @@ def test_dependencies_have_lower_bounds_only():
     for requirement in requirements("core", *PROJECT["optional-dependencies"]):
         if requirement.name != PROJECT["name"]:
             assert [bound.operator for bound in requirement.specifier] == [">="], str(requirement)
+
+
+def test_the_version_stands_once():
+    assert "version" in PROJECT["dynamic"] and "version" not in PROJECT
+    assert re.fullmatch(r"\d+\.\d+\.\d+", nst_lesson.__version__)
+
+
+def test_the_changelog_and_the_citation_are_of_this_version():
+    changes = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in changes if name != "Unreleased"][0] == nst_lesson.__version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == nst_lesson.__version__ and citation["license"] == PROJECT["license"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
 
 
 def test_nothing_is_listed_twice():
@@ -105,6 +130,10 @@ def installed(tmp_path_factory):
 
 def test_a_wheel_has_the_package_data_and_lessons_and_nothing_else(installed):
     (metadata,) = installed.glob("nst_lesson-*.dist-info")
+    assert metadata.name == f"nst_lesson-{nst_lesson.__version__}.dist-info"
+    assert "nst-lesson = nst_lesson.cli.main:main" in (metadata / "entry_points.txt").read_text(encoding="utf-8")
+    assert (installed / "nst_lesson" / "py.typed").is_file()
+    assert list((installed / "nst_lesson" / "data").rglob("*.py")) == []
     assert {path.name for path in installed.iterdir()} == {"nst_lesson", metadata.name}
     tracked = subprocess.run(["git", "ls-files", "data", "notebooks"], cwd=ROOT, capture_output=True, text=True)
     if tracked.returncode:
@@ -115,8 +144,8 @@ def test_a_wheel_has_the_package_data_and_lessons_and_nothing_else(installed):
 
 def test_an_installed_wheel_finds_its_own_data_and_lessons(installed, tmp_path):
     code = (
-        "import nst_lesson as nst; from nst_lesson import course; "
-        "print(nst.data_dir(), course.find_lesson('00').parent, course.PACKAGE); "
+        "import nst_lesson as nst; from nst_lesson.course import files; "
+        "print(nst.data_dir(), files.find_lesson('00').parent); "
         "nst.load_image(nst.style_names()[0], 32); nst.load_backbone('pocket')"
     )
     environment = os.environ | {"PYTHONPATH": str(installed)}
@@ -124,4 +153,4 @@ def test_an_installed_wheel_finds_its_own_data_and_lessons(installed, tmp_path):
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     package = installed / "nst_lesson"
-    assert result.stdout.split() == [str(package / "data"), str(package / "notebooks"), str(package)]
+    assert result.stdout.split() == [str(package / "data"), str(package / "notebooks")]
