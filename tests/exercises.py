@@ -16,7 +16,7 @@ import torch
 import nst_lesson as nst
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-CODE = "\0"  # stands around each code cell in the lesson's text
+CODE = "\0"  # before and after each code cell in the lesson's text
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Exercise:
 
 
 def exercises(lesson: str) -> list[Exercise]:
-    """The exercises of notebooks/<lesson>.ipynb in order: what stands between `### Exercise` and the next heading."""
+    """The exercises of notebooks/<lesson>.ipynb in order: what is between `### Exercise` and the next heading."""
     cells = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
     text = "\n".join(f"{CODE}{cell.source}{CODE}" if cell.cell_type == "code" else cell.source for cell in cells)
     return [_exercise(part) for part in re.split(r"(?m)^(?=#{2,3} )", text) if part.startswith("### Exercise")]

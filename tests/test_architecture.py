@@ -58,7 +58,7 @@ def imported(path: Path) -> set[str]:
 
 
 def module_at(name: str) -> str:
-    """The module that such a name is or stands in; "" is nst_lesson itself."""
+    """The module that such a name is or belongs to; "" is nst_lesson itself."""
     while name and not (
         PACKAGE.joinpath(*name.split(".")).is_dir() or (PACKAGE / f"{name.replace('.', '/')}.py").exists()
     ):
@@ -130,7 +130,8 @@ def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):
     (tmp_path / "checks").mkdir()
     file = tmp_path / "checks" / "one.py"
     file.write_text(
-        "import torch, nst_lesson, nst_lesson.cli\nfrom nst_lesson import view\nfrom nst_lesson.methods.gatys import Step\n"
+        "import torch, nst_lesson, nst_lesson.cli\nfrom nst_lesson import view\n"
+        "from nst_lesson.methods.gatys import Step\n"
         "from ..errors import unknown\nfrom .. import paths\nfrom . import framework\nfrom .two import check\n"
         "def late():\n    from ..course.runs import run\n"
     )

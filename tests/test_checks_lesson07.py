@@ -146,7 +146,7 @@ WRONG = [
     ("flicker", lambda f, s: pairs(f, s).mean(), "keep their sign"),
     ("flicker", lambda f, s: pairs(f, s).abs().sum(), "takes the sum"),
     ("flicker", lambda f, s: sum(d.abs().mean() for d in pairs(f, s)), "sums over the pairs"),
-    ("flicker", lambda f, s: sum(d.abs().mean() for d in pairs(f, s)) / len(f), "one pair less"),
+    ("flicker", lambda f, s: sum(d.abs().mean() for d in pairs(f, s)) / len(f), "one pair fewer"),
     ("flicker", lambda f, s: pairs(f[:2], s).abs().mean(), "first two frames only"),
     ("flicker", lambda f, s: pairs(f[:-1], s).abs().mean(), "leaves out the last pair"),
     ("flicker", from_first, "every frame to the first"),

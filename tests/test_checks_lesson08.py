@@ -103,23 +103,23 @@ def second_moments(content, style):
     return (color @ whiten @ (mine - mine.mean(1, keepdim=True)) + theirs.mean(1, keepdim=True)).view_as(content)
 
 
-def blended(manners, weights, normalize=True, root=False):
+def blended(given, weights, normalize=True, root=False):
     total = sum(weights) if normalize else 1.0
-    mean = sum(w * m for w, (m, _) in zip(weights, manners, strict=True)) / total
+    mean = sum(w * m for w, (m, _) in zip(weights, given, strict=True)) / total
     if root:
-        return mean, (sum(w * d**2 for w, (_, d) in zip(weights, manners, strict=True)) / total).sqrt()
-    return mean, sum(w * d for w, (_, d) in zip(weights, manners, strict=True)) / total
+        return mean, (sum(w * d**2 for w, (_, d) in zip(weights, given, strict=True)) / total).sqrt()
+    return mean, sum(w * d for w, (_, d) in zip(weights, given, strict=True)) / total
 
 
-def stacked(manners, weights):
+def stacked(given, weights):
     share = torch.tensor(weights) / sum(weights)
-    return [torch.einsum("n,nbcij->bcij", share, torch.stack(parts)) for parts in zip(*manners, strict=True)]
+    return [torch.einsum("n,nbcij->bcij", share, torch.stack(parts)) for parts in zip(*given, strict=True)]
 
 
-def changes_them(manners, weights):
-    for mean, _ in manners:
+def changes_them(given, weights):
+    for mean, _ in given:
         mean.mul_(2)
-    return blended(manners, weights)
+    return blended(given, weights)
 
 
 def kept(losses, patience, better=lambda new, old: new < old, late=0):
@@ -184,7 +184,7 @@ WRONG = [
     ("adain", lambda c, s: normal(c, s, over=(0, 2, 3)), "batch dimension"),
     ("adain", lambda c, s: normal(c, s, over=(1, 2, 3)), "mixes the channels"),
     ("adain", lambda c, s: normal(c, s, correction=1), "N - 1"),
-    ("adain", lambda c, s: normal(s, c), "changed places"),
+    ("adain", lambda c, s: normal(s, c), "are swapped"),
     ("adain", no_epsilon, "NaN or inf"),
     ("adain", in_place, "modifies its input"),
     ("adain", lambda c, s: normal(c, s).detach(), "detaches the graph"),
@@ -205,8 +205,8 @@ WRONG = [
     ("blend_manners", lambda m, w: blended(m, w, root=True), "blends variances"),
     ("blend_manners", lambda m, w: (blended(m, w)[0], m[0][1]), "the means only"),
     ("blend_manners", lambda m, w: (m[0][0], blended(m, w)[1]), "the deviations only"),
-    ("blend_manners", lambda m, w: blended(m, w)[::-1], "changed places"),
-    ("blend_manners", lambda m, w: m[w.index(max(w))], "largest weight alone"),
+    ("blend_manners", lambda m, w: blended(m, w)[::-1], "are swapped"),
+    ("blend_manners", lambda m, w: m[w.index(max(w))], "only the painting with the largest weight"),
     ("blend_manners", lambda m, w: blended(m, w)[0], "two tensors"),
     ("blend_manners", changes_them, "modifies the moments"),
     ("stop_early", lambda losses, patience: losses.index(min(losses)), "after the stop"),

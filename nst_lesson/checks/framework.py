@@ -1,4 +1,4 @@
-"""How an exercise is checked: the student's function on random input, against an independent reference, in words."""
+"""How an exercise is checked: the student's function, on random input, against an independent reference."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def expect_gradient(
     result: Tensor,
     wanted: Tensor,
     source: Tensor,
-    missing: str = "no gradient reaches its input, although the result needs one",
+    missing: str = "no gradient reaches its input, although its result requires one",
     different: str = "its value is right and its gradient is not: a part of it is detached",
 ) -> None:
     """Wrong unless `source` gets from `result` the gradient that it gets from `wanted`, which has the same value."""

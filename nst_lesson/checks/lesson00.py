@@ -50,7 +50,7 @@ def blend(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
 
 @exercise
 def to_bytes(answer: Callable[[Tensor], Tensor]) -> None:
-    """answer(image) must be the image (1, 3, H, W) as uint8 (H, W, 3), rounded, with what leaves [0, 1] clamped."""
+    """answer(image) must be the image (1, 3, H, W) as uint8 (H, W, 3), clamped to [0, 1] and rounded."""
     _, _, height, width = SHAPE
     levels = _random(seed=4).double().mul(256).floor()
     levels[0, :, 0, :2] = torch.tensor([0.0, 255.0])
@@ -66,7 +66,7 @@ def to_bytes(answer: Callable[[Tensor], Tensor]) -> None:
         raise Wrong(f"it returns {result.dtype}; whole numbers of one byte, torch.uint8, are expected")
     otherwise = "the values are not those of the picture times 255, rounded"
     if torch.equal(result.flatten().sort().values.double(), wanted.flatten().sort().values):
-        otherwise = "the right values at the wrong places: move the channels with permute (reshape only cuts anew)"
+        otherwise = "the right values in the wrong places: move the channels with permute (reshape only regroups them)"
     cut = inside.double().mul(255).floor()[0].permute(1, 2, 0)
     mistakes = {"it cuts the decimals off, so nearly every value is too dark: round before you turn it into bytes": cut}
     expect_value(result, wanted, mistakes, otherwise, tolerance=0)

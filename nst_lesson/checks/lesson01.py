@@ -36,7 +36,7 @@ def name_the_mistake(answer: Callable[[Tensor], str]) -> None:
                 numbers = f"from {x.min().item():.1f} to {x.max().item():.1f}"
                 what = f"an {kind}" if kind == "ordinary" else f"a {kind}"
                 raise Wrong(
-                    f"{what} photograph, {INPUTS[wanted]}, goes {numbers}, and it says {said!r}: "
+                    f"{what} photograph, {INPUTS[wanted]}, ranges {numbers}, and it says {said!r}: "
                     + _how_to_tell({said, wanted})
                 )
 
@@ -49,10 +49,10 @@ def _normalized(x: Tensor) -> Tensor:
 def _how_to_tell(pair: set[str]) -> str:
     """What distinguishes two of INPUTS."""
     if "0 to 255" in pair:
-        return "only values up to 255 reach the hundreds, look at the largest"
+        return "only values up to 255 reach the hundreds; look at the largest"
     if "twice" in pair:
-        return "normalized once, no picture goes below (0 - 0.485) / 0.229 = -2.1, look at the smallest"
-    return "a picture in [0, 1] has no negative values, a normalized one has, look at the smallest"
+        return "normalized once, no picture goes below (0 - 0.485) / 0.229 = -2.1; look at the smallest"
+    return "a picture in [0, 1] has no negative values, a normalized one does; look at the smallest"
 
 
 COLUMNS = ("channels", "side", "parameters", "multiply_adds", "field")
@@ -71,7 +71,7 @@ def vgg_table(answer: Callable[[int], dict[str, tuple[int, ...]]]) -> None:
         for layer, wanted in right.items():
             row = result[layer]
             if not isinstance(row, Sequence) or len(row) != len(COLUMNS):
-                raise Wrong(f"{layer} has to have {len(COLUMNS)} numbers: {', '.join(COLUMNS)}")
+                raise Wrong(f"{layer} needs {len(COLUMNS)} numbers: {', '.join(COLUMNS)}")
             named = _likely(layer, size, before, dict(zip(COLUMNS, wanted, strict=True)))
             for column, number, value in zip(COLUMNS, map(float, row), wanted, strict=True):
                 where = f"{column} of {layer} at size {size}: "
@@ -113,7 +113,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
     origin = "it takes the three colors" if n == 3 else "a block's first one takes the channels of the block before"
     # Of conv1_1, where both mistakes show first, they give the same number: 3 channels come in.
     missing = (
-        "it forgets the input channels, or takes 3 places in a window: 3 x 3 weights for each channel that comes in"
+        "it forgets the input channels, or counts 3 positions per window: 3 x 3 weights for each channel that comes in"
     )
     return {
         "channels": {"the channels double from block to block, but not from 4 to 5: both have 512": 1024},
@@ -121,7 +121,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
             "a pooling takes whole positions: the side is a whole number, rounded down": size / jump,
             "a pooling rounds down": math.ceil(size / jump),
             "it halves once too often: the first pooling comes after block 1": side // 2,
-            "it halves too seldom: a pooling comes after every block": 2 * side,
+            "it does not halve often enough: a pooling comes after every block": 2 * side,
         },
         "parameters": {
             "it forgets the biases, one per output channel": weights,
@@ -145,7 +145,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
             "the jump does not grow: it doubles at each pooling": 1 + 2 * convolutions + block,
             "the jump does not grow, and the poolings are forgotten": 1 + 2 * convolutions,
             "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2": row["field"] + jump,
-            "it starts from 0: without any layer, a number sees one pixel": row["field"] - 1,
+            "it starts from 0: without any layers, a position sees one pixel": row["field"] - 1,
         },
     }
 
@@ -193,25 +193,25 @@ def _pixel_mistakes(layers: Sequence[tuple[int, int, int]], position: int) -> di
     wide = 1 + sum((k - 1) * j for k, j in zip(kernels, jumps[1:], strict=True))
     flat = 1 + sum(k - 1 for k in kernels)
     return {
-        "it leaves the padding out: a frame shifts everything": window(begin, field),
-        "the padding counts in pixels there: a frame is as many positions wide, each one jump": window(
+        "it leaves out the padding, which shifts everything": window(begin, field),
+        "it counts the padding in pixels: padding is counted in positions, each one jump wide": window(
             begin - sum(paddings), field
         ),
-        "it multiplies the padding by the jump after the layer: by the one before": window(begin - late, field),
-        "it shifts to the wrong side: a frame lies before pixel 0, so subtract it": window(begin + frame, field),
-        "it cuts off at 0: a pixel of the frame has a negative number": [max(first, 0), last],
-        "its last pixel is one too far: the last that it sees, not the next": [first, last + 1],
-        "it starts from a field of 0: without any layer, a number sees one pixel": [first, last - 1],
+        "it multiplies the padding by the jump after the layer: take the one before it": window(begin - late, field),
+        "it shifts to the wrong side: padding lies before pixel 0, so subtract it": window(begin + frame, field),
+        "it cuts off at 0: pixels of the padding have negative numbers": [max(first, 0), last],
+        "its last pixel is one too far: give the last that it sees, not the next": [first, last + 1],
+        "it starts from a field of 0: without any layers, a position sees one pixel": [first, last - 1],
         "it updates the jump first: a layer's stride counts only for the layers after it": window(first, wide),
-        "it updates the jump first: a layer's stride counts only after its own window and frame": window(
+        "it updates the jump first: a layer's stride counts only after its own window and padding": window(
             begin - late, wide
         ),
         "it ignores the strides: after a stride of 2, neighbors are two pixels apart": window(
             position - sum(paddings), flat
         ),
         "its field ignores the strides: after a stride of 2, neighbors are two pixels apart": window(first, flat),
-        "it begins at the position: a position is a jump of pixels wide": window(position - frame, field),
-        "it takes the field to lie around the position: that needs VGG's padding": window(
+        "it begins at the position itself: each position is one jump of pixels wide": window(position - frame, field),
+        "it assumes that the field is centered on the position: that needs VGG's padding": window(
             begin - (field - jumps[-1]) / 2, field
         ),
         "it takes the layers from last to first: the first is the one next to the picture": [
@@ -244,7 +244,9 @@ def _expect_indices(keys: list[object], wanted: list[int]) -> None:
     if set(keys) == set(wanted):
         return
     if set(keys) == {i for i in wanted if i <= wanted[-1]}:
-        raise Wrong(f"wanted is not sorted: of {wanted} it gives {keys}, for it stops at {wanted[-1]}, the last named")
+        raise Wrong(
+            f"wanted is not sorted: of {wanted} it gives {keys}, because it stops at {wanted[-1]}, the last named"
+        )
     raise Wrong(f"for the layers {wanted} its keys are {keys}")
 
 

@@ -99,7 +99,7 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it leaves out N^2, the square of the number of channels": wanted * n**2,
         "it leaves out M^2, the square of the number of positions": wanted * m**2,
         "it is a quarter of the gradient: the 1/4 cancels, with 2 of the square and 2 of F F'": wanted / 4,
-        "it is half of the gradient: F stands twice in F F'": wanted / 2,
+        "it is half of the gradient: F occurs twice in F F'": wanted / 2,
         "it is four times the gradient: the loss has 1/4 in front": wanted * 4,
         "it is twice the gradient: 2 of the square and 2 of F F' cancel the 1/4": wanted * 2,
         "it leaves out the target: take G - A": (f @ f.mT @ f / share).reshape(shape) * mask,
@@ -124,7 +124,7 @@ def mean_std_distance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     variances = (f.var(1, correction=0) - t.var(1, correction=0)).square().sum()
     variance_energy = t.var(1, correction=0).square().sum()
     named = {
-        "it divides the variance by M - 1: say correction=0": unbiased.sum() / its_energy.sum(),
+        "it divides the variance by M - 1: pass correction=0": unbiased.sum() / its_energy.sum(),
         "it compares variances: take their square roots": (apart[0] + variances) / (energy[0] + variance_energy),
         "it is not relative: divide by the target's own sum of squares": apart.sum(),
         "it compares the means only: add the deviations": apart[0] / energy[0],

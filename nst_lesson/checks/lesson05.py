@@ -16,7 +16,7 @@ BASELINE = 20.0  # the tv_weight that lesson 05 starts from
 
 @exercise
 def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) -> None:
-    """answer(baseline, changed) must say whether two lists of numbers, one a seed, do not overlap."""
+    """answer(baseline, changed) must say whether two lists of numbers, one for each seed, do not overlap."""
     cases = {  # unsorted, as seeds come
         "all of the changed runs lie below all of the baseline's: that is beyond chance": (
             ([0.31, 0.28, 0.33], [0.21, 0.25, 0.19]),
@@ -113,7 +113,7 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
     if supported and refuted:
         raise Wrong("it says True even where the distance falls: the data must be able to contradict the hypothesis")
     if not supported:
-        reason = "it says False whatever the data" if not refuted else "it says True where the distance falls"
+        reason = "it says False whatever the data say" if not refuted else "it says True where the distance falls"
         raise Wrong(f"{reason}: a distance that grows with every larger weight supports the hypothesis")
     if _truth(call(answer, watched(lambda weight: 0.2))):
         raise Wrong("it says True where the distance never changes: it has to grow")

@@ -110,7 +110,7 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
 
 @exercise
 def draw_of(answer: Callable[[int, int, int, int], tuple[int, int]]) -> None:
-    """answer(step, place, batch_size, photographs) must be (epoch, position), where no epoch waits for a new batch."""
+    """answer(step, place, batch_size, photographs) must be (epoch, position); no epoch waits for the next batch."""
     usual = [(1, 0, 4, 10), (1, 3, 4, 10), (3, 1, 4, 10), (3, 2, 4, 10), (3, 3, 4, 10), (6, 0, 4, 10)]
     usual += [(8, 2, 4, 12), (1000, 5, 16, 628)]
     wide = (2, 1, 8, 3)  # a step with more pictures than there are photographs
@@ -188,14 +188,14 @@ def _resizings(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
         "it repeats the border: reflect it (with a 3x3 kernel the two are the same here)": _resized(
             x, weight, bias, padding="replicate"
         ),
-        "it continues the picture at its other side: reflect": _resized(x, weight, bias, padding="circular"),
+        "it wraps around to the other side of the picture: reflect": _resized(x, weight, bias, padding="circular"),
         "it is a transposed convolution, which draws a checkerboard": F.conv_transpose2d(
             x, swapped, bias, stride=2, padding=2, output_padding=1
         ),
         "it convolves before it upsamples: first make the picture larger": F.interpolate(small, scale_factor=2),
         "it pads before it upsamples: the border is then reflected at another scale": F.conv2d(before, weight, bias),
         "it forgets the bias": _resized(x, weight, torch.zeros_like(bias)),
-        "it turns the kernel around: a layer's convolution does not": _resized(x, weight.flip(2, 3), bias),
+        "it flips the kernel: a layer's convolution does not": _resized(x, weight.flip(2, 3), bias),
     }
 
 
@@ -308,7 +308,7 @@ def _draw_mistakes(step: int, place: int, batch_size: int, photographs: int) -> 
     before = (step - 1) * batch_size
     number = before + place
     epoch, position = divmod(number, photographs)
-    gap = "it starts an epoch anew with a new batch"
+    gap = "it starts every epoch with a new batch"
     short = _restarted(step, place, batch_size, math.ceil(photographs / batch_size))
     pairs = {
         "it counts steps from 0: the first step is step 1": divmod(number + batch_size, photographs),
@@ -327,7 +327,7 @@ def _draw_mistakes(step: int, place: int, batch_size: int, photographs: int) -> 
             short[0],
             short[1] % photographs,
         ),
-        f"{gap} and leaves out what fills no whole batch: here no photograph is left out": _restarted(
+        f"{gap} and leaves out what does not fill a batch: here no photograph is left out": _restarted(
             step, place, batch_size, photographs // batch_size
         ),
     }

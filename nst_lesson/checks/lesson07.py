@@ -59,7 +59,7 @@ def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]
     if not looks:
         raise Wrong("it does not look at the clock that it is given: call clock() before and after each run")
     if runs == 5 and math.isclose(result, statistics.median(spans[:4]), rel_tol=1e-6):
-        raise Wrong("it times 4 runs where 5 are asked for: the one before the clock starts comes on top")
+        raise Wrong("it times 4 runs where 5 are asked for: the untimed one comes on top of these")
     if runs == 5:
         raise Wrong("the first run is timed, too: call run() once before, while memory is reserved and caches fill")
     if runs != 6:
@@ -98,7 +98,7 @@ def _break_even_mistakes(train: float, slow: float, fast: float) -> dict[str, fl
             train / (slow + fast)
         ),
         "it counts one pass only: each picture takes one": math.ceil((train + fast) / slow),
-        "it subtracts slow_seconds from fast_seconds: the other way round": math.ceil(-exact),
+        "it subtracts slow_seconds from fast_seconds: do it the other way round": math.ceil(-exact),
     }
 
 
@@ -123,7 +123,7 @@ def _steady(frames: Sequence[Tensor], shift: int) -> Tensor:
 
 
 def _flicker_of(answer: Callable, frames: list[Tensor], shift: int) -> float:
-    """The answer for copies of the frames; Wrong unless it is one number and leaves the frames alone."""
+    """The answer for copies of the frames; Wrong unless it is one number and does not change the frames."""
     copies = [frame.clone() for frame in frames]
     reply = call(answer, copies, shift)
     if len(copies) != len(frames) or not all(map(torch.equal, copies, frames)):
@@ -154,7 +154,7 @@ def _flicker_mistakes(frames: Sequence[Tensor], shift: int) -> dict[str, Tensor]
         "its differences keep their sign, so they cancel: take the absolute value": right.mean(),
         "it takes the sum: take the mean": right.abs().sum(),
         "it sums over the pairs: take their mean": right.abs().mean() * len(pairs),
-        "it divides by the number of frames: there is one pair less": right.abs().mean() * len(pairs) / len(frames),
+        "it divides by the number of frames: there is one pair fewer": right.abs().mean() * len(pairs) / len(frames),
         "it compares the first two frames only": right[0].abs().mean(),
         "it leaves out the last pair": right[:-1].abs().mean(),
     }

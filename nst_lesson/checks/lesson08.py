@@ -20,7 +20,7 @@ from .framework import (
 )
 
 Moments = tuple[Tensor, Tensor]
-EPSILON = 1e-5  # stands beside every variance, so that a channel without any is no division by zero
+EPSILON = 1e-5  # added to every variance, so that a channel without any does not divide by zero
 
 
 @exercise
@@ -32,7 +32,7 @@ def adain(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     source = content.clone().requires_grad_()
     result = call(answer, source, style)
     if isinstance(result, Tensor) and result.shape == style.shape:
-        raise Wrong("content and style have changed places: the content is normalized, and gets the style's moments")
+        raise Wrong("content and style are swapped: the content is normalized, and gets the style's moments")
     result = expect_tensor(result, content.shape)
     wanted = _adain(source.double(), style.double())
     _expect_features(result, wanted, _adain_mistakes(content.double(), style.double()))
@@ -64,33 +64,33 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 
 @exercise
 def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments]) -> None:
-    """answer(manners, weights): the weighted mean of several (mean, deviation), whatever the sum of the weights."""
+    """answer(moments, weights): the weighted mean of several (mean, deviation); weights may have any sum."""
     generator = torch.Generator().manual_seed(6)
-    manners = [
+    given = [
         (torch.randn(1, 4, 1, 1, generator=generator), torch.rand(1, 4, 1, 1, generator=generator) + 0.2)
         for _ in range(3)
     ]
     weights = [2.0, 1.0, 5.0]
-    copies = [(mean.clone(), deviation.clone()) for mean, deviation in manners]
+    copies = [(mean.clone(), deviation.clone()) for mean, deviation in given]
     reply = call(answer, copies, list(weights))
-    same = all(torch.equal(a, b) for m, n in zip(copies, manners, strict=True) for a, b in zip(m, n, strict=True))
+    same = all(torch.equal(a, b) for m, n in zip(copies, given, strict=True) for a, b in zip(m, n, strict=True))
     if not same:
         raise Wrong("it modifies the moments that it was given: build new tensors")
     if not isinstance(reply, (tuple, list)) or len(reply) != 2:
         raise Wrong(f"it returns a {type(reply).__name__}; two tensors, mean and deviation, are expected")
     result = torch.cat([expect_tensor(part, (1, 4, 1, 1)) for part in reply])
-    means, deviations = (torch.cat(parts).double() for parts in zip(*manners, strict=True))  # (3, 4, 1, 1) both
+    means, deviations = (torch.cat(parts).double() for parts in zip(*given, strict=True))  # (3, 4, 1, 1) both
     share = torch.tensor(weights, dtype=torch.float64).view(3, 1, 1, 1)
     wanted = torch.stack([(share * part).sum(0) / share.sum() for part in (means, deviations)])
     variances = ((share * deviations**2).sum(0) / share.sum()).sqrt()
     named = {
         "the weights are not divided by their sum": wanted * share.sum(),
-        "it takes all paintings alike: use the weights": torch.stack([means.mean(0), deviations.mean(0)]),
+        "it treats all paintings alike: use the weights": torch.stack([means.mean(0), deviations.mean(0)]),
         "it blends variances: blend the deviations, as adain is linear in them": torch.stack([wanted[0], variances]),
         "it blends the means only": torch.stack([wanted[0], deviations[0]]),
         "it blends the deviations only": torch.stack([means[0], wanted[1]]),
-        "deviation and mean have changed places: mean comes first": wanted.flip(0),
-        "it takes the painting with the largest weight alone": torch.stack([means[2], deviations[2]]),
+        "deviation and mean are swapped: mean comes first": wanted.flip(0),
+        "it takes only the painting with the largest weight": torch.stack([means[2], deviations[2]]),
     }
     _expect_features(result, wanted, named)
 
@@ -128,7 +128,7 @@ def _expect_features(result: Tensor, wanted: Tensor, mistakes: dict[str, Tensor]
     """Wrong, with the likeliest cause or by how much it is off, unless `result` is about `wanted`."""
     off = (result.double() - wanted).abs().max() / wanted.abs().max()
     otherwise = f"values are off by up to {off:.0%} of the largest one"
-    expect_value(result, wanted, mistakes, otherwise, 1e-3)  # where the epsilon stands is a matter of taste
+    expect_value(result, wanted, mistakes, otherwise, 1e-3)  # where to add the epsilon is a matter of taste
 
 
 def _moments(x: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Moments:
@@ -199,10 +199,10 @@ def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
             content, style, -1.0, 1.0
         ),
         "the first power is not -1/2: whitening divides by the root of the covariance": _wct(content, style, 0.5, 0.5),
-        "it colors first and whitens then: the other way round": (
+        "it colors first and whitens afterwards: do it the other way round": (
             inverse @ root @ (flat - _mean(content)) + _mean(style)
         ).view_as(content),
-        "that is adain: each channel is scaled alone; here the channels are mixed": new_deviation
+        "that is adain, which scales each channel on its own; here the channels are mixed": new_deviation
         * (content - mean)
         / deviation
         + new_mean,

@@ -24,7 +24,7 @@ def swap_luminance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     result = expect_tensor(call(answer, bright, vivid), (1, 3, 5, 8))
     if result.min() < 0 or result.max() > 1:
         raise Wrong("a vivid color on a bright spot leaves [0, 1]: clamp the result")
-    otherwise = "where colors leave [0, 1] it does something else than clamp the sum"
+    otherwise = "where colors leave [0, 1] it does something other than clamp the sum"
     expect_value(result, _swapped(bright, vivid).clamp(0, 1), {}, otherwise)
 
 
@@ -115,7 +115,9 @@ def _luminance_mistakes(painted: Tensor, photo: Tensor) -> dict[str, Tensor]:
     bgr_a, bgr_b = (_luminance(x.flip(1)) for x in (a, b))
     shifted = b + _luminance(a)
     return {
-        "it keeps the luminance of the photo and the color of the painted picture: the other way round": _swapped(b, a),
+        "it keeps the luminance of the photo and the color of the painted picture: do it the other way round": _swapped(
+            b, a
+        ),
         "it takes the mean of the channels for the luminance: green counts most, by 0.587": b + mean_a - mean_b,
         "it weights blue like red: the channels are in the order red, green, blue": b + bgr_a - bgr_b,
         "it returns the photo": b,
@@ -140,7 +142,7 @@ def _expect_linear(result: Tensor, pixels: Tensor) -> None:
     given = torch.cat([pixels, torch.ones_like(pixels[:1])]).T
     residual = result.T - given @ torch.linalg.lstsq(given, result.T).solution
     if residual.square().mean() > 1e-4 * result.var():
-        raise Wrong("its colors are no linear map of the pixels' (clamp later, and do not draw from the reference)")
+        raise Wrong("its colors are not a linear map of the pixels' (clamp later, and do not draw from the reference)")
 
 
 def _color_mistakes(own: Tensor, other: Tensor) -> dict[str, tuple[Tensor, ...]]:
@@ -184,7 +186,7 @@ def _most_similar(a: Tensor, b: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         "it takes the least similar patch: argmax, not argmin": -a @ (b / norm).T,
         "it divides by the squared norm: then small patches win": a @ (b / norm**2).T,
         "it takes the absolute value: a patch with opposite signs is not similar": (a @ (b / norm).T).abs(),
-        "it subtracts means: here the correlation is without": centered
+        "it subtracts means: this correlation is taken without that": centered
         @ (centered_b / centered_b.norm(dim=1, keepdim=True)).T,
         "it normalizes each column, not each patch: the norm is over dimension 1": a @ (b / b.norm(dim=0)).T,
     }

@@ -129,7 +129,7 @@ def _arithmetic_mistakes(convs: Sequence[int], widths: Sequence[int], height: in
     return {
         "it forgets the window: 3x3 is nine multiply-adds for every pair of channels": right / 9,
         "it takes 3 for the window: it is 3x3, nine": right / 3,
-        "it counts multiplications and additions apart: one multiply-add is both": 2 * right,
+        "it counts multiplications and additions separately: one multiply-add is both": 2 * right,
         "it counts weights only: each is used once at every position of the output": total([1] * len(layers)),
         "it never halves: after every block pooling leaves half the height and half the width": total(
             [height * width] * len(layers)
@@ -213,7 +213,7 @@ def _map_mistake(result: Tensor, wanted: Tensor) -> str:
     if close(result.nan_to_num(), entries.nan_to_num()) or close(result, wanted.abs().sqrt()):
         return "it takes the root of every entry: the root of a matrix takes the roots of its eigenvalues, V root(L) V'"
     if not result.isfinite().all():
-        return "it holds NaN or infinity"
+        return "it contains NaN or infinity"
     if close(result, wanted, 1e-3):
         return "it returns W'W itself: take its root"
     if close(result @ result.T, wanted, 1e-3):
@@ -256,7 +256,7 @@ def _rank_mistakes(x: Tensor, y: Tensor) -> dict[str, float | tuple[float, ...]]
         "argsort once gives the order, not the ranks: argsort the result once more": _pearson(x.argsort(), y.argsort()),
         "it correlates the values, not their ranks": _pearson(x, y),
         "it ranks only one of the two": (_pearson(a, y), _pearson(x, b)),
-        "it sorts both, which takes the pairs apart: rank each where it stands": (sorted_values, 1.0),
+        "it sorts both, which takes the pairs apart: rank each without moving it": (sorted_values, 1.0),
         "it does not subtract the mean of the ranks": (_cosine(a, b), _cosine(a + 1, b + 1)),
         "it squares the correlation, which loses its sign": right**2,
         "it loses the sign": abs(right),

@@ -24,10 +24,10 @@ MAX_REGIONS = 1 << 16  # a pixel's region travels in two bytes
 class MaskPainter(anywidget.AnyWidget):
     """A picture over which a mask is painted with a brush or, with `regions`, put together by clicks.
 
-    `image` is (1, 3, H, W) in [0, 1], shown with the longer side `size` pixels wide. `regions` is an (H, W) array of
+    `image` is (1, 3, H, W) in [0, 1], shown with the longer side `size` pixels long. `regions` is an (H, W) array of
     whole numbers, the label of each pixel's region, for instance from `skimage.segmentation.slic`: a click takes a
     region into the mask or out of it. `chosen` are the labels that are in the mask from the start, so that there is a
-    mask when nobody clicks, as in a batch run. `mask` is the mask as it stands.
+    mask when nobody clicks, as in a batch run. `mask` is the current mask.
 
     Coordinates: the page turns the pointer's place into a pixel of `image`, whatever the size at which it is shown, so
     only masks and labels travel. With regions, the page knows the region of every pixel and sends the list `chosen`
@@ -38,7 +38,7 @@ class MaskPainter(anywidget.AnyWidget):
     label that none of them has.
     """
 
-    _regions: np.ndarray | None  # of each pixel: where its label stands in _labels
+    _regions: np.ndarray | None  # of each pixel: the index of its label in _labels
     _esm = Path(__file__).with_name("masks.js").read_text(encoding="utf-8")
     chosen = traitlets.List(traitlets.CInt()).tag(sync=True)  # CInt takes numpy's numbers, too
     _painted = traitlets.Bytes().tag(sync=True, from_json=lambda sent, _: bytes(sent))
@@ -46,7 +46,7 @@ class MaskPainter(anywidget.AnyWidget):
     _shape = traitlets.List(traitlets.Int()).tag(sync=True)  # [H, W]
     _width = traitlets.Int().tag(sync=True)  # on the page, in CSS pixels
     _labels = traitlets.List(traitlets.Int()).tag(sync=True)  # the label of each region, ascending
-    _places = traitlets.Bytes().tag(sync=True)  # of each pixel: where its label stands in _labels, low byte first
+    _places = traitlets.Bytes().tag(sync=True)  # of each pixel: the index of its label in _labels, low byte first
 
     def __init__(
         self, image: Tensor, regions: ArrayLike | None = None, chosen: Iterable[int] = (), *, size: int = 384
@@ -73,7 +73,7 @@ class MaskPainter(anywidget.AnyWidget):
 
     @property
     def mask(self) -> Tensor:
-        """The mask (1, 1, H, W) as it stands now: float32, 1 where something was painted or chosen and 0 elsewhere."""
+        """The current mask (1, 1, H, W): float32, 1 where something was painted or chosen and 0 elsewhere."""
         height, width = self._shape
         if self._regions is None:
             bits = np.unpackbits(np.frombuffer(self._painted, np.uint8), count=height * width)
@@ -94,7 +94,7 @@ class MaskPainter(anywidget.AnyWidget):
 
 
 def _numbered(regions: ArrayLike, shape: tuple[int, int]) -> tuple[list[int], np.ndarray]:
-    """The labels, ascending, and for each pixel where its label stands among them."""
+    """The labels, ascending, and for each pixel the index of its label among them."""
     try:
         array = np.asarray(regions.cpu() if isinstance(regions, Tensor) else regions)
     except ValueError:  # rows of different lengths

@@ -14,8 +14,8 @@ from ..pictures.images import check_images, to_pil
 
 QUALITY = 65  # of the JPEGs: two busy pictures of 384 x 384 pixels stay below 90 KB
 
-# The handler names no element, so that any number of these can stand on a page. JupyterLab is told to leave the arrow
-# keys alone; of a notebook that it does not trust it keeps no handler and only simple styles: the two halves are seen.
+# The handler names no element, so a page can have any number of these. JupyterLab is told to leave the arrow keys
+# alone. In a notebook that is not trusted it keeps neither handlers nor most styles: then the two halves are seen.
 PAGE = """
 <div style="width: {width}px; max-width: 100%">
   <div style="position: relative; font: 12px sans-serif; color: #fff">
@@ -34,7 +34,7 @@ PAGE = """
 </div>
 """
 
-# The same for any number of pictures, of which one is seen. Without its handler, the last one is.
+# The same for any number of pictures, of which one is seen: the last one if there is no handler.
 STACK = """
 <div style="width: {width}px; max-width: 100%">
   <div>{pictures}</div>
@@ -53,8 +53,8 @@ LAYER = """<div style="display: {display}; position: relative; font: 12px sans-s
 class BeforeAfter:
     """Two pictures of one size, and a slider that uncovers one under the other.
 
-    Both are (1, 3, H, W) in [0, 1]; `labels` name them. They are shown with the longer side `size` pixels, and stored
-    with no more. Raises ParameterError where their sizes differ.
+    Both are (1, 3, H, W) in [0, 1]; `labels` name them. They are shown with the longer side `size` pixels long, and
+    stored no larger. Raises ParameterError where their sizes differ.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class BeforeAfter:
 class PictureSlider:
     """Pictures that were computed beforehand, {label: (1, 3, H, W) in [0, 1]}, one at a time, and a slider over them.
 
-    `name` says what the slider changes. They are shown with the longer side `size` pixels, and stored with no more.
+    `name` says what the slider changes. They are shown with the longer side `size` pixels long, and stored no larger.
     Raises ParameterError where there are fewer than two.
     """
 
@@ -105,7 +105,7 @@ class PictureSlider:
 
 
 def _embedded(image: Tensor, size: int) -> str:
-    """The address of a picture that stands in the page itself."""
+    """A picture as a data address, which puts it into the page itself."""
     picture, buffer = to_pil(image), io.BytesIO()
     picture.thumbnail((size, size))
     picture.save(buffer, format="jpeg", quality=QUALITY, optimize=True)
