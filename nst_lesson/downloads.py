@@ -52,7 +52,7 @@ def read(url: str, *, most: int, seconds: float) -> bytes:
     data = io.BytesIO()
     try:
         _receive(url, data, most, time.monotonic() + seconds)
-    except _NETWORK as error:
+    except (*_NETWORK, OSError) as error:  # without a disk every OSError is the network's
         raise DownloadError(f"cannot download {url} ({_reason(error)}): check the address") from None
     return data.getvalue()
 
@@ -102,36 +102,34 @@ def exclusive(path: Path) -> Iterator[None]:
 def _fetch(url: str, path: Path, sha256: str, most: int, end: float) -> None:
     """Fetch `path`, going on from what an earlier attempt left."""
     part = path.with_name(f"{path.name}.part")
-    while True:
-        resumed = part.exists()
-        try:
-            with part.open("r+b" if resumed else "w+b") as file:
-                _complete(url, file, most, end, path.name)
-        except _NETWORK as error:
-            advice = "try again, what arrived is kept"
-            if not part.stat().st_size:
-                part.unlink()
-                advice = "check the connection and try again"
-            raise DownloadError(f"cannot download {url} ({_reason(error)}): {advice}") from None
-        if is_intact(part, sha256):
-            os.replace(part, path)
-            return
-        part.unlink()
-        if not resumed:  # else what was there came from another version of the file: start over
-            reason = "what arrives has the wrong sha256; a login page or proxy in between?"
-            raise DownloadError(f"cannot download {url} ({reason}): try again")
+    resumed = part.exists()
+    try:
+        with part.open("a+b") as file:
+            _complete(url, file, most, end, path.name)
+    except _NETWORK as error:
+        advice = "try again, what arrived is kept"
+        if not part.stat().st_size:
+            part.unlink()
+            advice = "check the connection and try again"
+        raise DownloadError(f"cannot download {url} ({_reason(error)}): {advice}") from None
+    if is_intact(part, sha256):
+        os.replace(part, path)
+        return
+    part.unlink()
+    if resumed:  # what was there came from another version of the file
+        return _fetch(url, path, sha256, most, end)
+    reason = "what arrives has the wrong sha256; a login page or proxy in between?"
+    raise DownloadError(f"cannot download {url} ({reason}): try again")
 
 
 def _complete(url: str, file: BinaryIO, most: int, end: float, name: str) -> None:
     """Append to `file` until the server has no more; a broken connection is resumed as long as it gets on."""
-    after = file.seek(0, os.SEEK_END)
     while True:
-        before = after
+        before = file.tell()
         try:
             return _receive(url, file, most, end, name)
         except (requests.RequestException, HTTPError):
-            after = file.tell()
-            if after <= before:
+            if file.tell() <= before:
                 raise
 
 

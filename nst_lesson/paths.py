@@ -30,7 +30,9 @@ def data_dir() -> Path:
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """A path as a user writes it, "~" being the home folder. Raises LessonError where there is no such home."""
+    """A path as a user writes it, "~" being the home folder. Raises LessonError for what cannot be a path."""
+    if "\0" in os.fspath(path):
+        raise LessonError(f"{path!r} is not a path: it holds a NUL character")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import struct
+import tempfile
 import warnings
 import zlib
 from pathlib import Path
@@ -438,9 +439,15 @@ def test_a_misspelt_file_is_suggested(tmp_path):
     assert "sample name" in error_of(load_image, tmp_path / "nowhere" / "qqqq")
 
 
-@pytest.mark.parametrize("source", ["", "a\0b", "x" * 5000, "ftp://127.0.0.1/a.png"])
+@pytest.mark.parametrize("source", ["", "a\0b", "x" * 5000, "\ud800.png", "ftp://127.0.0.1/a.png"])
 def test_strange_paths_fail_in_one_line(source):
-    error_of(load_image, source)
+    error_of(load_image, source, error=LessonError)
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", "\ud800.png", "x" * 5000 + ".png"])
+def test_strange_names_to_write_fail_in_one_line(name, tmp_path):
+    error_of(save_image, torch.zeros(1, 3, 4, 4), tmp_path / name, error=LessonError)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("source", [None, 3, [1, 2], torch.zeros(1, 3, 4, 4)])
@@ -536,6 +543,15 @@ def test_where_nothing_can_be_written(tmp_path):
     for path in (tmp_path / "file" / "a.png", tmp_path / "folder.png"):
         assert str(path) in error_of(save_image, torch.zeros(1, 3, 4, 4), path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.png"]
+
+
+def test_where_nobody_may_write(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", "a temporary name")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", denied)  # chmod would not stop root
+    message = error_of(save_image, torch.zeros(1, 3, 4, 4), tmp_path / "a.png")
+    assert f"cannot write {tmp_path / 'a.png'} (Permission denied)" in message
 
 
 def test_a_picture_too_wide_for_its_format(tmp_path):

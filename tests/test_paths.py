@@ -172,9 +172,11 @@ def test_readers_see_a_complete_file_while_threads_write(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_home_that_does_not_exist_is_one_line():
-    with pytest.raises(LessonError, match="write the whole path"):
-        paths.user_path("~nobody-of-that-name/x")
+@pytest.mark.parametrize("name, said", [("~nobody-of-that-name/x", "write the whole path"), ("a\0b", "NUL")])
+def test_what_cannot_be_a_path_is_one_line(name, said):
+    for use in (paths.user_path, lambda name: paths.run_folder("lesson", name)):
+        with pytest.raises(LessonError, match=said):
+            use(name)
 
 
 def test_places_in_the_environment_and_of_runs_may_begin_at_home(tmp_path, home, monkeypatch):
