@@ -149,20 +149,19 @@ def _alternatives(values: Any) -> tuple[Any, ...]:
 def expect_gradient(
     result: Tensor,
     wanted: Tensor,
-    source: Tensor,
+    *sources: Tensor,
     missing: str = "no gradient reaches its input, although its result requires one",
     different: str = "its value is right and its gradient is not: a part of it is detached",
 ) -> None:
-    """Wrong unless `source` gets from `result` the gradient that it gets from `wanted`, which has the same value."""
+    """Wrong unless `sources` get from `result` the gradients that they get from `wanted`, which has the same value."""
     if not result.requires_grad:
         raise Wrong("it detaches the graph: no gradient reaches the picture (no .detach(), .item(), .numpy(), no_grad)")
     # Weighted at random: the plain sum of normalized features, for one, has no gradient.
     probe = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(0)) + 0.5
     found, right = (
-        torch.autograd.grad((x * probe).sum(), source, allow_unused=True, retain_graph=True)[0]
-        for x in (result, wanted)
+        torch.autograd.grad((x * probe).sum(), sources, allow_unused=True, retain_graph=True) for x in (result, wanted)
     )
-    if found is None:
+    if None in found:
         raise Wrong(missing)
-    if not close(found, right, 1e-3):  # float32, with terms of both signs
+    if not all(close(mine, other, 1e-3) for mine, other in zip(found, right, strict=True)):  # sums of both signs
         raise Wrong(different)

@@ -34,15 +34,11 @@ def blend(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     a, b = _random(seed=2), _random(seed=3)
     for alpha in (0.25, 0.0, 1.0):
         wanted = (1 - alpha) * a.double() + alpha * b.double()
+        swapped, whole = alpha * a + (1 - alpha) * b, a + alpha * b
         mistakes = {
-            "the two pictures are swapped: alpha = 0 must give a, and alpha = 1 must give b": (
-                alpha * a + (1 - alpha) * b
-            ),
+            "the two pictures are swapped: alpha = 0 must give a, and alpha = 1 must give b": swapped,
             "it ignores alpha: it always takes half of each picture": (a + b) / 2,
-            "the shares of a and b do not add up to 1: take 1 - alpha of a": (
-                a + alpha * b,
-                (a + alpha * b).clamp(0, 1),
-            ),
+            "the shares of a and b do not add up to 1: take 1 - alpha of a": (whole, whole.clamp(0, 1)),
         }
         result = expect_tensor(call(answer, a, b, alpha), SHAPE)
         expect_value(result, wanted, mistakes, f"at alpha = {alpha} it is not (1 - alpha) of a plus alpha of b")

@@ -106,8 +106,7 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it divides G by M: here G and A are undivided": ((f @ f.mT / m - target) @ f / share).reshape(shape) * mask,
     }
     expect_value(inside, wanted, named, "it is not (G - A) F / (N^2 M^2) where F > 0")
-    if not close(result, wanted):
-        raise Wrong("it is not zero where the feature is zero: the ReLU lets nothing through there")
+    expect_value(result, wanted, {}, "it is not zero where the feature is zero: the ReLU lets nothing through there")
 
 
 @exercise

@@ -54,11 +54,8 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     mistakes = _wct_mistakes(content.double(), style.double())
     spread = _covariance(style.double())
     if close(_covariance(result.double()), spread, 1e-3) and close(_mean(result.double()), _mean(style.double()), 1e-3):
-        another = (
-            "mean and covariance are the painting's, but the map is another one: take the symmetric roots, "
-            "E D^(1/2) E', for both"
-        )
-        mistakes = {another: result}
+        another = "mean and covariance are the painting's, but the map is another one: take the symmetric roots"
+        mistakes = {f"{another}, E D^(1/2) E', for both": result}
     _expect_features(result, wanted, mistakes)
 
 
