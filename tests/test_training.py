@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from readings import Readings
 from safetensors.torch import load_file
 from torch import nn
 
+from nst_lesson.cli.train import main
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.methods import checkpoint as checkpoint_module
-from nst_lesson.methods.checkpoint import Checkpoint
-from nst_lesson.methods.training import evaluate, main, train
+from nst_lesson.methods.checkpoint import Checkpoint, TrainingState
+from nst_lesson.methods.training import Hardware, evaluate, train
 from nst_lesson.networks.transformer import TransformationNetwork
 from nst_lesson.pictures.photographs import Draws, Photographs
 
@@ -65,7 +67,7 @@ def trained(steps, **options):
 def test_what_the_caller_does_between_steps_is_in_no_steps_seconds(monkeypatch):
     drawn = 0.0  # seconds that the caller has spent
     clock = time.monotonic
-    monkeypatch.setattr("nst_lesson.training.time.monotonic", lambda: clock() + drawn)
+    monkeypatch.setattr("nst_lesson.methods.training.time.monotonic", lambda: clock() + drawn)
     for step in train(Tint(), to_gray, photographs(), steps=3, batch_size=3):
         assert step.waited <= step.seconds < 1000
         drawn += 1000.0
@@ -99,7 +101,7 @@ def test_nothing_readable_is_one_line(tmp_path):
 
 
 def test_workers_draw_the_same():
-    assert trained(4, workers=2)[1] == trained(4)[1]
+    assert trained(4, hardware=Hardware(workers=2))[1] == trained(4)[1]
 
 
 # ---- the loop
@@ -134,9 +136,9 @@ def test_a_step_tells_what_it_measured():
         ({"steps": 0}, "steps is 0; give at least 1"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; give a number above 0"),
-        ({"checkpoint_every": 0}, "checkpoint_every is 0"),
-        ({"precision": "fp8"}, "precision is 'fp8'; choose one of no, bf16, fp16"),
-        ({"precision": "fp16"}, "'fp16' wants a GPU"),
+        ({"checkpoint": Checkpoint("x.safetensors", every=0)}, "checkpoint_every is 0"),
+        ({"hardware": Hardware(precision="fp8")}, "unknown precision 'fp8'.*choose one of no, bf16, fp16"),
+        ({"hardware": Hardware(precision="fp16")}, "'fp16' wants a GPU"),
     ],
     ids=str,
 )
@@ -150,66 +152,82 @@ def test_bad_settings_are_one_line_errors(options, message):
 
 def test_a_run_that_is_left_goes_on_bit_for_bit(tmp_path):
     whole, losses = trained(9)
-    path = tmp_path / "deep" / "checkpoint.safetensors"
+    checkpoint = Checkpoint(tmp_path / "deep" / "checkpoint.safetensors")
     for stop in (2, 5):  # left twice, in the middle of an epoch
-        for step in train(Tint(), to_gray, photographs(), steps=9, batch_size=3, checkpoint=path):
+        for step in train(Tint(), to_gray, photographs(), steps=9, batch_size=3, checkpoint=checkpoint):
             if step.index == stop:
                 break
-    rest, tail = trained(9, checkpoint=path)
+    rest, tail = trained(9, checkpoint=checkpoint)
     assert tail == losses[5:]
     assert equal(rest, whole)
 
 
 def test_a_run_can_be_lengthened(tmp_path):
-    path = tmp_path / "checkpoint.safetensors"
-    trained(3, checkpoint=path)
-    assert equal(trained(6, checkpoint=path)[0], trained(6)[0])
-    assert trained(6, checkpoint=path)[1] == []  # it is at its end already
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors")
+    trained(3, checkpoint=checkpoint)
+    assert equal(trained(6, checkpoint=checkpoint)[0], trained(6)[0])
+    assert trained(6, checkpoint=checkpoint)[1] == []  # it is at its end already
+
+
+def test_a_training_can_have_another_precision_than_the_one_before_it():
+    (exact,), (rounded,), (again,) = (
+        trained(1, hardware=Hardware(precision=precision))[1] for precision in ("no", "bf16", "no")
+    )
+    assert exact == again != rounded and rounded == pytest.approx(exact, rel=0.05)
+
+
+def test_a_step_reads_its_numbers_at_once():
+    loop = train(Tint(), to_gray, photographs(), steps=4, batch_size=3)
+    next(loop), next(loop)
+    with Readings() as readings:
+        next(loop)
+    assert readings.count <= 2  # Adam's count of its steps, one of each parameter, which lie in the main memory
 
 
 def test_the_skipped_files_are_remembered(folder, tmp_path, capsys):
-    data, path = Photographs(str(folder), size=8), tmp_path / "c.safetensors"
-    for _ in train(Tint(), to_gray, data, steps=4, batch_size=2, checkpoint=path):
+    data, checkpoint = Photographs(str(folder), size=8), Checkpoint(tmp_path / "c.safetensors")
+    for _ in train(Tint(), to_gray, data, steps=4, batch_size=2, checkpoint=checkpoint):
         pass
-    for _ in train(Tint(), to_gray, data, steps=5, batch_size=2, checkpoint=path):
+    for _ in train(Tint(), to_gray, data, steps=5, batch_size=2, checkpoint=checkpoint):
         pass
     assert capsys.readouterr().out.count("1 files could not be read") == 2
 
 
 def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    trained(2, checkpoint=path, settings={"style": "wave"})
+    wave, nocturne = (Checkpoint(path, settings={"style": style}) for style in ("wave", "nocturne"))
+    trained(2, checkpoint=wave)
     before = path.read_bytes()
     with pytest.raises(LessonError, match="of another training .style 'wave' there and 'nocturne' here."):
-        trained(4, checkpoint=path, settings={"style": "nocturne"})
+        trained(4, checkpoint=nocturne)
     with pytest.raises(LessonError, match="learning_rate 0.001 there and 0.1 here"):
-        trained(4, checkpoint=path, settings={"style": "wave"}, learning_rate=0.1)
+        trained(4, checkpoint=wave, learning_rate=0.1)
     assert path.read_bytes() == before
 
 
 def test_a_checkpoint_of_a_network_of_another_form_is_refused_and_changes_nothing(tmp_path):
-    data, path = photographs(size=16), tmp_path / "checkpoint.safetensors"
-    next(train(TransformationNetwork(0.05), to_gray, data, steps=2, checkpoint=path, checkpoint_every=1))
+    data, checkpoint = photographs(size=16), Checkpoint(tmp_path / "checkpoint.safetensors", every=1)
+    next(train(TransformationNetwork(0.05), to_gray, data, steps=2, checkpoint=checkpoint))
     wider = TransformationNetwork(0.1)
     before = weights(wider)
     with pytest.raises(LessonError, match="of a network of another form"):
-        next(train(wider, to_gray, data, steps=2, checkpoint=path))
+        next(train(wider, to_gray, data, steps=2, checkpoint=checkpoint))
     assert equal(weights(wider), before)
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
 def test_a_truncated_checkpoint_is_refused_and_kept(tmp_path, share):
     path = tmp_path / "checkpoint.safetensors"
-    trained(2, checkpoint=path)
+    trained(2, checkpoint=Checkpoint(path))
     path.write_bytes(broken := path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(LessonError, match="checkpoint.safetensors cannot be read .*: delete it to start anew"):
-        trained(4, checkpoint=path)
+        trained(4, checkpoint=Checkpoint(path))
     assert path.read_bytes() == broken
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint.safetensors"
-    trained(2, checkpoint=path)
+    trained(2, checkpoint=Checkpoint(path))
     before = path.read_bytes()
 
     def full(tensors, file, metadata):
@@ -218,7 +236,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path, monk
 
     monkeypatch.setattr(checkpoint_module, "save_file", full)
     with pytest.raises(LessonError, match="cannot write the checkpoint .*No space left.*; an older one is as it was"):
-        trained(4, checkpoint=path)
+        trained(4, checkpoint=Checkpoint(path))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -231,17 +249,14 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_checkpoint_before
         return {"loss": network(batch).mean() * (torch.nan if breaks.calls > 3 else 1)}
 
     breaks.calls = 0
-    options = {"steps": 9, "batch_size": 3, "checkpoint": path, "checkpoint_every": 2}
+    options = {"steps": 9, "batch_size": 3, "checkpoint": Checkpoint(path, every=2)}
     with pytest.raises(LessonError, match="the loss is nan at step 4: lower learning_rate"):
         list(train(Tint(), breaks, photographs(), **options))
     network = Tint()
-    keeper = Checkpoint(path, {"batch": 3, "learning_rate": 1e-3, "precision": "no"}, network, adam_of(network))
-    assert keeper.load() == (2, set())
+    state = TrainingState(network, torch.optim.Adam(network.parameters(), lr=1e-3))
+    Checkpoint(path).load(state, {"batch": 3, "learning_rate": 1e-3, "precision": "no"})
+    assert (state.step, state.skipped) == (2, set())
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
-
-
-def adam_of(network):
-    return torch.optim.Adam(network.parameters(), lr=1e-3)
 
 
 # ---- whole processes
@@ -250,7 +265,7 @@ def adam_of(network):
 def command(out, *options, steps=24):
     """A training so small that a step takes some hundredths of a second, with a checkpoint every second step."""
     small = "--width 0.1 --size 64 --batch-size 2 --workers 0 --checkpoint-every 2 --report-every 1 --device cpu"
-    module = ["-m", "nst_lesson.training", "wave", "--out", str(out), "--steps", str(steps)]
+    module = ["-m", "nst_lesson.cli.train", "fast", "wave", "--out", str(out), "--steps", str(steps)]
     return [sys.executable, *module, *small.split(), *options]
 
 
@@ -327,9 +342,9 @@ def test_16_bit_training_follows_32_bit_training(tmp_path):
 
 
 def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
-    assert main(["wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
+    assert main(["fast", "wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("nst_lesson.training: no images")
+    assert line.startswith("python -m nst_lesson.cli.train: no images")
 
 
 @pytest.mark.parametrize(
@@ -346,4 +361,4 @@ def test_bad_input_to_the_command_is_one_line_also_from_a_worker(tmp_path, optio
     result = subprocess.run(command("out", *options), cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
-    assert line.startswith(f"nst_lesson.training: {message}")
+    assert line.startswith(f"python -m nst_lesson.cli.train: {message}")

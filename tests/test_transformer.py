@@ -6,7 +6,8 @@ from torch import nn
 
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.networks import transformer
-from nst_lesson.networks.transformer import TransformationNetwork, load_style_model, save_style_model, stylize
+from nst_lesson.networks.models import load_model, save_model
+from nst_lesson.networks.transformer import TransformationNetwork, stylize
 from nst_lesson.pictures.images import load_image
 
 
@@ -66,7 +67,7 @@ def test_instance_normalization_makes_a_picture_independent_of_its_batch(network
 
 
 def test_an_unknown_normalization():
-    with pytest.raises(ParameterError, match="normalization is 'layer'; choose one of instance, batch"):
+    with pytest.raises(ParameterError, match="unknown normalization 'layer' .choose one of instance, batch"):
         TransformationNetwork(normalization="layer")
 
 
@@ -113,9 +114,9 @@ def test_spans_cover_a_side_once(side, tile):
 
 
 def test_a_model_comes_back_from_its_file_to_half_precision(network, tmp_path):
-    save_style_model(network, tmp_path / "mine.safetensors")
-    again = load_style_model(tmp_path / "mine.safetensors")
-    assert again.width == 0.25 and not again.training
+    save_model(network, tmp_path / "mine.safetensors")
+    again = load_model(tmp_path / "mine.safetensors")
+    assert again.settings == network.settings and not again.training
     image = picture(32, 48)
     with torch.no_grad():
         # weights keep 11 bits; two gray levels of 255 at most on an untrained network
@@ -128,8 +129,8 @@ def test_a_model_with_batch_normalization_comes_back_too_and_its_tiles_use_its_o
     trained = TransformationNetwork(0.1, "batch")
     with torch.no_grad():
         trained(torch.cat([picture(64, 64, seed) for seed in range(4)]))  # statistics of its training
-    save_style_model(trained, tmp_path / "batch.safetensors")
-    again = load_style_model(tmp_path / "batch.safetensors")
+    save_model(trained, tmp_path / "batch.safetensors")
+    again = load_model(tmp_path / "batch.safetensors")
     image = picture(200, 300)
     torch.testing.assert_close(stylize(again, image, tile=192), stylize(again, image), atol=1e-5, rtol=0)
 
@@ -138,13 +139,55 @@ def test_a_model_with_batch_normalization_comes_back_too_and_its_tiles_use_its_o
 def test_a_damaged_or_foreign_file_is_one_line(tmp_path, content):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
-    with pytest.raises(LessonError, match="bad.safetensors is no style model of this course: ") as caught:
-        load_style_model(path)
+    with pytest.raises(LessonError, match="bad.safetensors is not a model of this course: ") as caught:
+        load_model(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_and_an_unknown_name():
-    with pytest.raises(LessonError, match="nowhere.safetensors is no style model"):
-        load_style_model("nowhere.safetensors")
-    with pytest.raises(ParameterError, match="there is no style model 'nocturn'"):
-        load_style_model("nocturn")
+    with pytest.raises(ParameterError, match="unknown model 'nowhere.safetensors'"):
+        load_model("nowhere.safetensors")
+    with pytest.raises(ParameterError, match="unknown model 'nocturn': did you mean 'nocturne'"):
+        load_model("nocturn")
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m", "deep/er/m.safetensors"])
+def test_a_model_comes_back_whatever_its_file_is_called(network, tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model(network, name)
+    assert load_model(name).settings == network.settings
+
+
+def test_home_is_understood_in_both_directions(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    save_model(network, "~/mine.safetensors")
+    assert (tmp_path / "mine.safetensors").is_file()
+    assert load_model("~/mine.safetensors").settings == network.settings
+
+
+def test_a_place_that_cannot_be_written_is_one_line(network, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LessonError, match="cannot write .*m.safetensors") as caught:
+        save_model(network, tmp_path / "file" / "m.safetensors")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tile", [48, 1024], ids=["tiles", "whole"])
+def test_a_batch_is_its_pictures_one_by_one(network, tile):
+    pictures = torch.cat([picture(70, 90), picture(70, 90, 1) ** 3])
+    alone = torch.cat([stylize(network, one, tile=tile) for one in pictures.split(1)])
+    # float32 sums in batches of one and two are rounded differently
+    torch.testing.assert_close(stylize(network, pictures, tile=tile), alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("tile", [48, 1024], ids=["tiles", "whole"])
+def test_stylizing_trains_nothing(tile):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = TransformationNetwork(0.1, "batch").train()
+        network(picture(64, 64))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    painted = stylize(network, picture(70, 90), tile=tile)
+    assert network.training and all(torch.equal(before[name], now) for name, now in network.state_dict().items())
+    assert torch.equal(painted, stylize(network.eval(), picture(70, 90), tile=tile))

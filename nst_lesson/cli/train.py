@@ -16,7 +16,6 @@ from contextlib import nullcontext
 import torch
 import torch.nn.functional as F
 from accelerate import PartialState
-from torch import nn
 
 from ..errors import LessonError
 from ..methods.any_style import WEIGHTS, any_style_loss
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def build_fast(options: argparse.Namespace, device: str) -> tuple[nn.Module, BatchLoss, Photographs]:
+def build_fast(options: argparse.Namespace, device: str) -> tuple[TransformationNetwork, BatchLoss, Photographs]:
     """A transformation network for one painting, its loss, and the photographs."""
     network = TransformationNetwork(options.width)
     side = options.style_size or options.size
@@ -76,7 +75,7 @@ def build_fast(options: argparse.Namespace, device: str) -> tuple[nn.Module, Bat
     return network, loss, Photographs(options.images, size=options.size, seed=options.seed)
 
 
-def build_any(options: argparse.Namespace, device: str) -> tuple[nn.Module, BatchLoss, Pairs]:
+def build_any(options: argparse.Namespace, device: str) -> tuple[AnyStyleNetwork, BatchLoss, Pairs]:
     """A network for any painting, its loss, and the pairs of photograph and painting."""
     shape = {"blocks": options.blocks, "width": options.width, "fine_tune": options.fine_tune}
     network = AnyStyleNetwork(options.encoder, options.scales, **shape)
@@ -90,7 +89,11 @@ def build_any(options: argparse.Namespace, device: str) -> tuple[nn.Module, Batc
 
 
 def _train(
-    options: argparse.Namespace, device: str, network: nn.Module, loss: BatchLoss, photographs: Photographs | Pairs
+    options: argparse.Namespace,
+    device: str,
+    network: TransformationNetwork | AnyStyleNetwork,
+    loss: BatchLoss,
+    photographs: Photographs | Pairs,
 ) -> int:
     """Train with reports, and save the model at the end; the exit status.
 

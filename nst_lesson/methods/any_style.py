@@ -55,7 +55,7 @@ def any_style_loss(
         mine = backbone(painted, {*LOSS_LAYERS, CONTENT_LAYER})
         with torch.autocast(pairs.device.type, enabled=False):  # sums over features of 16 bits may not be of 16 bits
             mine, wanted = ({k: f.float() for k, f in features.items()} for features in (mine, wanted))
-            style = sum(distance(mine[k], wanted[k]) for k in LOSS_LAYERS) / len(LOSS_LAYERS)
+            style = torch.stack([distance(mine[k], wanted[k]) for k in LOSS_LAYERS]).mean()
             terms = {"content": content_weight * content_loss(mine[CONTENT_LAYER], target.float()) / len(pairs)}
             terms["style"] = style_weight * style / len(pairs)
             terms["tv"] = tv_weight * total_variation(painted.float())

@@ -20,15 +20,14 @@ from torch import Tensor
 from ..errors import LessonError, ParameterError, unknown
 from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from ..pictures.images import check_images, resize
+from .lbfgs import LBFGS
 from .losses import NORMALIZATION, FeatureExtractor, Layers
 from .objective import Content, Objective, Smoothness, Style, Term, Terms, Weights, transfer_terms
 
 STEPS = 200
 OPTIMIZER = "lbfgs"
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.03}
-LBFGS_START = 1e6  # the loss is scaled to this at the start: L-BFGS drops curvature pairs under 1e-10
-LBFGS_RESTART = 2.0  # times the lowest loss: from there on the curvature that it remembers is taken to be wrong
-LBFGS_MAX_STEP = 0.05  # root mean square over the pixel values: without it some pictures drown in noise at step 3
+RESTART = 2.0  # times the lowest loss: from there on the curvature that L-BFGS remembers is taken to be wrong
 STARTS = ("content", "noise", "noise*content", "noise+content")
 
 Solver = Callable[[list[Tensor]], torch.optim.Optimizer]  # what `solver` gives: the optimizer of some tensors
@@ -68,7 +67,7 @@ def transfer(
 
     Raises ParameterError for a value that makes no sense, and LessonError when the loss is no longer a number.
     """
-    check_images(content=content, **({"style": style} if isinstance(style, Tensor) else {}))
+    check_images(content=content, **({} if isinstance(style, Mapping) else {"style": style}))
     objective = Objective(backbone, transfer_terms(content, style, **weights))
     yield from optimize(start_image(content, start, seed), objective, steps, optimizer)
 
@@ -140,7 +139,7 @@ def coarse_to_fine(
     `options` are those of `transfer`; masks shrink with the pictures. Raises as it does, and ParameterError for too
     many `levels` for the pictures or the steps.
     """
-    paintings = {"style": style} if isinstance(style, Tensor) else {}
+    paintings = {} if isinstance(style, Mapping) else {"style": style}
     check_images(content=content, **paintings)
     sides = [side for image in (content, *paintings.values()) for side in image.shape[2:]]
     if levels < 1 or min(sides) >> (levels - 1) < 1:
@@ -170,14 +169,12 @@ def optimize(
 
     `objective`(image) gives the terms of the loss, scalars by name, or the loss itself. Adam (Kingma & Ba 2015) or
     L-BFGS (Liu & Nocedal 1989), projected: the pixels are clamped to [0, 1] after each step, never inside the closure.
-    For L-BFGS that blurs the curvature which it estimates from successive steps, but left free it wanders out of range,
-    and one clamp at the end spoils what was found: over six pairs of pictures the clamped result had 1.2 to 26 times
-    the loss of the projected one (lesson 04, section 7.1, shows it). Torch's L-BFGS takes steps without a line search,
-    and its first guess of the scale can be wild: a step is shortened to LBFGS_MAX_STEP. Where pixels lie at the ends of
-    the range, the curvature can go wrong for good, and the loss then creeps up without end: at LBFGS_RESTART times the
-    lowest loss, L-BFGS forgets what it remembers.
+    Left free, L-BFGS wanders out of range, and one clamp at the end spoils what was found: over six pairs of pictures
+    the clamped result had 1.2 to 26 times the loss of the projected one (lesson 04, section 7.1, shows it). Where
+    pixels lie at the ends of the range, the curvature can go wrong for good, and the loss then creeps up without end:
+    at RESTART times the lowest loss, L-BFGS forgets what it remembers.
 
-    On a GPU a step waits for it once, to read the terms; torch's L-BFGS reads four numbers more of its own.
+    A step reads its terms from the device at once, and nothing else: a GPU waits for each reading.
 
     Raises ParameterError for bad settings, and LessonError when the loss is no longer a number.
     """
@@ -186,31 +183,23 @@ def optimize(
     make = solver(optimizer) if isinstance(optimizer, str) else optimizer
     image = start.detach().to(torch.promote_types(start.dtype, torch.float32), copy=True).requires_grad_()
     optimizing = make([image])
-    lbfgs = isinstance(optimizing, torch.optim.LBFGS)
-    scale = None if lbfgs else 1.0  # of L-BFGS the first evaluation gives it
     terms: Mapping[str, Tensor] = {}
     lowest = math.inf
 
     def closure() -> Tensor:
         """Evaluate the loss and its gradient once; this is what the solver calls."""
-        nonlocal scale, terms
+        nonlocal terms
         optimizing.zero_grad()
         found = objective(image)
         terms = {"loss": found} if isinstance(found, Tensor) else found
         loss = total(terms)
-        if scale is None:
-            scale = LBFGS_START / max(loss.item(), 1e-12)
-        loss = scale * loss
         loss.backward()
         return loss
 
     began = time.monotonic()
     for index in range(1, steps + 1):
-        before = image.detach().clone()
-        optimizing.step(closure)
+        optimizing.step(closure)  # type: ignore[arg-type]  # torch says that it returns a float
         with torch.no_grad():
-            if lbfgs:
-                shorten_step(optimizing, image, before)
             image.clamp_(0, 1)
         values = dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
         loss = sum(values.values())
@@ -220,8 +209,8 @@ def optimize(
                 f"the loss is {loss} at step {index} ({name}, learning rate {rate:g}): "
                 "lower learning_rate, bring the weights closer together, or take optimizer='adam'"
             )
-        if lbfgs and loss > LBFGS_RESTART * lowest:
-            optimizing.state.clear()
+        if isinstance(optimizing, LBFGS) and loss > RESTART * lowest:
+            optimizing.forget()
             lowest = loss
         lowest = min(lowest, loss)
         yield Step(index, image.detach().clone(), loss, values, time.monotonic() - began)
@@ -230,35 +219,21 @@ def optimize(
 def solver(name: str = OPTIMIZER, learning_rate: float | None = None, **options: Any) -> Solver:
     """The optimizer "lbfgs" or "adam" with settings of its own, for `transfer`, `optimize` and the like.
 
-    `learning_rate` None takes the one in LEARNING_RATES; `options` go to torch's class, such as `betas` and `eps` to
-    Adam. L-BFGS makes one evaluation per step, its state carried on, with a memory of 20 and no tolerances: torch's
-    default ones would stop a small loss at once. Raises ParameterError for what torch would refuse.
+    `learning_rate` None takes the one in LEARNING_RATES; `options` go to the class: `betas` and `eps` to torch's Adam,
+    `history_size` to our `LBFGS`. Raises ParameterError for settings that they refuse.
     """
     if name not in LEARNING_RATES:
         raise unknown("optimizer", name, LEARNING_RATES)
     rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
     if not 0 < rate < math.inf:
         raise ParameterError(f"learning_rate is {rate}; give a number above 0")
-    if name == "lbfgs":
-        options = {"max_iter": 1, "history_size": 20, "tolerance_grad": 0, "tolerance_change": 0} | options
-    make = partial(torch.optim.Adam if name == "adam" else torch.optim.LBFGS, lr=rate, **options)
+    kind: Callable[..., torch.optim.Optimizer] = torch.optim.Adam if name == "adam" else LBFGS
+    make = partial(kind, lr=rate, **options)
     try:
         make([torch.zeros(1, requires_grad=True)])
-    except (TypeError, ValueError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise ParameterError(f"the optimizer {name!r} cannot have these settings: {error}") from None
     return make
-
-
-def shorten_step(optimizing: torch.optim.LBFGS, image: Tensor, before: Tensor) -> None:
-    """Bring a step of L-BFGS from `before` to `image` down to LBFGS_MAX_STEP, in place.
-
-    The optimizer is told: it makes its next curvature pair of the step that it believes to have taken, d times t.
-    """
-    share = (LBFGS_MAX_STEP / (image - before).square().mean().sqrt()).clamp(max=1)
-    image.copy_(torch.lerp(before, image, share))
-    state = optimizing.state[image]
-    if "t" in state:  # not where the very first gradient was zero
-        state["t"] = state["t"] * share
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:

@@ -151,12 +151,11 @@ class Style:
 
     def resized(self, scale: float) -> Style:
         """The term for pictures and a painting of `scale` times the size."""
-        masks = {
-            name: resize(mask.to(self.painting), scale).clamp(0, 1)
-            for name in ("where", "where_painting")
-            if (mask := getattr(self, name)) is not None
-        }
-        return replace(self, painting=resize(self.painting, scale), **masks)
+        where, where_painting = (
+            None if mask is None else resize(mask.to(self.painting), scale).clamp(0, 1)
+            for mask in (self.where, self.where_painting)
+        )
+        return replace(self, painting=resize(self.painting, scale), where=where, where_painting=where_painting)
 
     def _distance_to(self, features: Tensor, directions: Tensor) -> Callable[[Tensor], Tensor]:
         """The distance from features (B, C, h, w) of one layer to the painting's: a scalar, summed over the batch."""

@@ -117,11 +117,11 @@ def squared_distance(mine: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Te
 
     (For "covariance" `wasserstein` is the distance that has a meaning.)
     """
-    energy = sum(w.square().sum() for w in wanted)
-    return sum((m - w).square().sum() for m, w in zip(mine, wanted, strict=True)) / energy
+    squares = [(m - w).square().sum() for m, w in zip(mine, wanted, strict=True)]
+    return torch.stack(squares).sum() / torch.stack([w.square().sum() for w in wanted]).sum()
 
 
-def wasserstein(mine: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], root: Tensor) -> Tensor:
+def wasserstein(mine: tuple[Tensor, ...], wanted: tuple[Tensor, ...], root: Tensor) -> Tensor:
     """The squared Wasserstein-2 distance of two normal distributions, given as mean and covariance: a scalar.
 
     |m - n|^2 + tr(A) + tr(B) - 2 tr((R A R)^(1/2)) with R = B^(1/2), the `root` of the wanted covariance (Olkin &

@@ -61,6 +61,7 @@ class AnyStyleNetwork(nn.Module):
             raise ParameterError(f"scales {scales!r}, blocks {blocks}, width {width}: none may be empty or zero")
         scales = layer_names(scales)
         self.settings = {"encoder": encoder, "scales": scales, "blocks": blocks, "width": width, "fine_tune": fine_tune}
+        self.fine_tune = fine_tune
         self.frozen = () if fine_tune else ("encoder.",)  # prefixes of weights that a file of this network leaves out
         self.encoder = load_backbone(encoder).requires_grad_(fine_tune)
         with torch.no_grad():
@@ -79,7 +80,7 @@ class AnyStyleNetwork(nn.Module):
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
         """Features of images (B, 3, H, W), RGB in [0, 1], at the scales, and the images themselves as COLORS."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.settings["fine_tune"]):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.fine_tune):
             return self.encoder(image, self.scales) | {COLORS: image}
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
@@ -134,13 +135,18 @@ def stylize_any(
         raise ParameterError(f"weights are {weights} for {len(paintings)} paintings: one each, 0 or more, not all 0")
     manners = [{name: moments(f) for name, f in network.encode(painting).items()} for painting in paintings]
     shares = [weight / sum(weights) for weight in weights]
-    matched = sum(share * match_colors(content, painting) for share, painting in zip(shares, paintings, strict=True))
+    matched = _blend([match_colors(content, painting) for painting in paintings], shares)
     content = content.lerp(matched, float(strength.get(COLORS, 0.0) if isinstance(strength, Mapping) else strength))
     blend = {
-        name: tuple(sum(share * m[name][part] for share, m in zip(shares, manners, strict=True)) for part in (0, 1))
+        name: (_blend([m[name][0] for m in manners], shares), _blend([m[name][1] for m in manners], shares))
         for name in (*network.scales, COLORS)
     }  # adain is linear in the moments: this is the blend of the fused features as well
     return network.decode(fuse(network.encode(content), blend, strength), content.shape[2:])
+
+
+def _blend(parts: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    """The sum of tensors of one shape, each times its share."""
+    return torch.stack([share * part for share, part in zip(shares, parts, strict=True)]).sum(0)
 
 
 def _stage(before: int, after: int, blocks: int) -> nn.Sequential:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +53,10 @@ class Backbone(nn.Module):
     name: str = "backbone"
     layers: tuple[str, ...]
     activation_scale: float = 1.0  # what every feature is multiplied by on the way out
+    mean: Tensor
+    std: Tensor
+    _features: Callable[[Tensor, set[str]], dict[str, Tensor]]
+    _smallest: Callable[[set[str]], int]
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +106,7 @@ class VGG(Backbone):
         widths: Sequence[int],
         *,
         pooling: str = "max",
-        padding_mode: str = "zeros",
+        padding_mode: Literal["zeros", "reflect"] = "zeros",
         metric_layers: Iterable[str] = (),
     ) -> None:
         super().__init__()
@@ -117,12 +122,13 @@ class VGG(Backbone):
             body[f"pool{block}"] = POOLS[pooling](2)
         self.layers = tuple(body)
         self.body = nn.Sequential(body)
+        self.padding_mode = padding_mode
         metric_widths = {name: widths[int(name[4]) - 1] for name in metric_layers}
         self.metric = nn.ModuleDict({name: nn.Conv2d(w, w, 1, bias=False) for name, w in metric_widths.items()})
 
     def _smallest(self, layers: set[str]) -> int:
         deepest = max(layers, key=self.layers.index)  # each pooling halves; it and reflection padding need two pixels
-        pair = deepest.startswith("pool") or self.body.conv1_1.padding_mode == "reflect"
+        pair = deepest.startswith("pool") or self.padding_mode == "reflect"
         return 2 ** (int(deepest[4]) - 1 + pair)
 
     def _features(self, x: Tensor, layers: set[str]) -> dict[str, Tensor]:
@@ -146,8 +152,8 @@ class NodeNetwork(Backbone):
         super().__init__()
         self.model, self.least = model.eval(), least
         for module in model.modules():
-            if getattr(module, "inplace", False):
-                module.inplace = False
+            if hasattr(module, "inplace"):
+                setattr(module, "inplace", False)  # noqa: B010 (a type checker knows no such attribute)
         self.nodes = self._find_nodes(max(64, least))
         self.layers = tuple(self.nodes)
         self.extractors: dict[frozenset[str], nn.Module] = {}
@@ -229,15 +235,15 @@ def load_backbone(
         backbone = _load_node_network(name, pooling, normalized)
     backbone.name = name
     backbone.requires_grad_(False).eval()
-    if normalized and name != "pocket":
+    if normalized and name != "pocket" and isinstance(backbone, VGG):
         normalize_filters(backbone, [load_image(photo, 256) for photo in photo_names()])
     backbone.activation_scale = activation_scale  # after the filters: their mean activation is 1 before this
     # On a CPU, float32 convolutions with channels last take 1.15 to 1.3 times less time, forward and backward.
     layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-    return backbone.to(device, memory_format=layout)
+    return backbone.to(device).to(memory_format=layout)
 
 
-def stand_ins(backbone: Backbone, layers: Iterable[str]) -> dict[str, str]:
+def stand_ins(backbone: Backbone, layers: str | Iterable[str]) -> dict[str, str]:
     """{layer asked for: layer to use}: relu5_1 where a layer of VGG-19 lies deeper than a pocket-shaped network goes.
 
     Any other layer stands for itself; an unknown one is the backbone's own error when it is used.
@@ -293,9 +299,9 @@ def normalize_filters(vgg: VGG, images: Iterable[Tensor]) -> None:
             mean = torch.stack(per_image).mean(0)
             scale = mean.clamp_min(0.05 * mean.median())
             scale = torch.where(scale > 0, scale, 1.0)
-            conv = vgg.body.get_submodule(relu.replace("relu", "conv"))
-            conv.weight.mul_(before.view(1, -1, 1, 1) / scale.view(-1, 1, 1, 1))
-            conv.bias.div_(scale)
+            conv = relu.replace("relu", "conv")
+            vgg.body.get_parameter(f"{conv}.weight").mul_(before.view(1, -1, 1, 1) / scale.view(-1, 1, 1, 1))
+            vgg.body.get_parameter(f"{conv}.bias").div_(scale)
             before = scale
 
 
@@ -316,7 +322,7 @@ def _source(name: str) -> Published:
 
 def _hollow_vgg(shape: str, pooling: str, metric_layers: Iterable[str] = ()) -> VGG:
     """A VGG that takes its weights from `_fill`: no time and no global random numbers are spent on others."""
-    padding = "reflect" if shape == "pocket" else "zeros"
+    padding: Literal["zeros", "reflect"] = "reflect" if shape == "pocket" else "zeros"
     with torch.device("meta"):
         return VGG(CONVS[shape], WIDTHS[shape], pooling=pooling, padding_mode=padding, metric_layers=metric_layers)
 

@@ -102,7 +102,11 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
         with torch.no_grad():
             if image[0, 0].numel() <= tile**2:
                 return network(image)
-            return torch.cat([_in_tiles(network, one, tile) for one in image.split(1)])
+            pieces = []
+            for one in image.split(1):
+                normalized = _with_statistics_of(network, list(_sample(one, tile // 2)))
+                pieces.append(_in_tiles(normalized, one, tile))
+            return torch.cat(pieces)
     finally:
         network.train(was_training)
 
@@ -136,7 +140,6 @@ def _with_statistics_of(network: TransformationNetwork, crops: list[Tensor]) -> 
 
 def _in_tiles(network: TransformationNetwork, image: Tensor, tile: int) -> Tensor:
     """`image` (1, 3, H, W) stylized tile by tile, each with OVERLAP more on every side, which is cut off again."""
-    network = _with_statistics_of(network, list(_sample(image, tile // 2)))
     height, width = image.shape[2:]
     result = torch.empty_like(image)
     for rows in _spans(height, tile):

@@ -43,7 +43,8 @@ class Worker(ipywidgets.VBox):
     def __init__(self, *children: ipywidgets.Widget) -> None:
         self.error: Exception | None = None
         self.message = ipywidgets.HTML()
-        self._lock, self._thread, self._busy = threading.Lock(), None, False
+        self._lock, self._busy = threading.Lock(), False
+        self._thread: threading.Thread | None = None
         self._next: Callable[[], None] | None = None
         super().__init__([*children, self.message])
 
@@ -104,7 +105,8 @@ def _leave() -> None:
     for worker in (leaving := list(_at_work)):
         worker.stop()
     for worker in leaving:
-        worker._thread.join(EXIT_SECONDS)
+        if worker._thread:
+            worker._thread.join(EXIT_SECONDS)
 
 
 class LiveTransfer(Worker):
@@ -115,7 +117,8 @@ class LiveTransfer(Worker):
     """
 
     def __init__(self, begin: Callable[[], Iterator[Step]], steps: int, *, size: int = 384) -> None:
-        self.begin, self.step = begin, None
+        self.begin = begin
+        self.step: Step | None = None
         self._stop = threading.Event()
         self.run_button = ipywidgets.Button(description="Run", icon="play")
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
@@ -159,14 +162,14 @@ class LiveTransfer(Worker):
             if stop.is_set():
                 break
             if time.monotonic() - drawn > REDRAW_SECONDS:
-                self._draw()
+                self._draw(step)
                 drawn = time.monotonic()
         if self.step:
-            self._draw()
+            self._draw(self.step)
 
-    def _draw(self) -> None:
-        self._show(self.step.image)
-        self.bar.value, self.bar.description = self.step.index, f"step {self.step.index}"
+    def _draw(self, step: Step) -> None:
+        self._show(step.image)
+        self.bar.value, self.bar.description = step.index, f"step {step.index}"
 
     def _show(self, image: Tensor) -> None:
         buffer = io.BytesIO()
