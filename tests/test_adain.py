@@ -12,7 +12,6 @@ import nst_lesson as nst
 from nst_lesson.cli.train import main
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.methods.any_style import LOSS_LAYERS, any_style_loss
-from nst_lesson.methods.checkpoint import Checkpoint
 from nst_lesson.methods.training import train
 from nst_lesson.networks.adain import (
     COLORS,
@@ -199,7 +198,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
         torch.manual_seed(1)
         network = AnyStyleNetwork(blocks=1, width=0.1)
         loss = any_style_loss(nst.load_backbone("pocket"))
-        losses = [s.loss for s in train(network, loss, pairs(), steps=steps, batch_size=2, checkpoint=Checkpoint(tmp_path / path))]
+        steps = train(network, loss, pairs(), steps=steps, batch_size=2, checkpoint=tmp_path / path)
+        losses = [step.loss for step in steps]
         return network, losses
 
     whole, losses = trained(4, "a.safetensors")
@@ -233,7 +233,7 @@ def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
     assert main(command(tmp_path, "--styles", str(tmp_path / "nowhere"))) == 2
     assert main(command(tmp_path, "--encoder", "resnet")) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert "no images" in first and "resnet" in second and not [p for p in tmp_path.iterdir() if p.suffix == ".safetensors"]
+    assert "no images" in first and "resnet" in second and not list(tmp_path.iterdir())
 
 
 def test_two_processes_follow_one_with_twice_the_batch(tmp_path):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +13,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from nst_lesson.methods import distillation as distill
+from nst_lesson.methods import distillation
 from nst_lesson.networks import backbones
 from nst_lesson.networks.backbones import CONVS, STYLE_LAYERS, WIDTHS
+
+SCRIPT = Path(__file__).parents[1] / "experiments" / "pocket.py"
+spec = importlib.util.spec_from_file_location("pocket", SCRIPT)
+distill = importlib.util.module_from_spec(spec)
+sys.modules["pocket"] = distill  # where dataclasses look up their annotations
+spec.loader.exec_module(distill)
 
 # Sums of a few hundred float32 products of size one agree to about 1e-5.
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
@@ -25,19 +34,20 @@ def rand(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_layer_errors_are_those_of_the_wide_features():
     head, f, t = rand(9, 4), rand(3, 4, 5, 7, seed=1), rand(3, 9, 5, 7, seed=2)
     wide = torch.einsum("dc,bchw->bdhw", head, f)
-    gram, wanted = distill.products(wide, wide), distill.products(t, t)
-    error, gram_error = distill.layer_errors(head, distill.products(f, f), distill.products(t, f), wanted)
+    gram, wanted = distillation.products(wide, wide), distillation.products(t, t)
+    pairs = distillation.products(f, f), distillation.products(t, f)
+    error, gram_error = distillation.layer_errors(head, *pairs, wanted)
     torch.testing.assert_close(error, (wide - t).square().sum() / t.square().sum(), **CLOSE)
     torch.testing.assert_close(gram_error, (gram - wanted).square().sum() / wanted.square().sum(), **CLOSE)
 
 
 def test_the_square_root_keeps_gram_distances():
     head, f, g = rand(12, 5), rand(1, 5, 6, 8, seed=1), rand(1, 5, 6, 8, seed=2)
-    root = distill.square_root(head.T @ head)
+    root = distillation.square_root(head.T @ head)
 
     def distance(matrix: torch.Tensor) -> torch.Tensor:
         a, b = (torch.einsum("dc,bchw->bdhw", matrix, x) for x in (f, g))
-        return (distill.products(a, a) - distill.products(b, b)).square().sum()
+        return (distillation.products(a, a) - distillation.products(b, b)).square().sum()
 
     assert root.shape == (5, 5)
     torch.testing.assert_close(root, root.T)
@@ -48,7 +58,7 @@ def test_a_head_is_fitted_by_least_squares():
     teacher = {"relu2_1": torch.zeros(1, 6, 1, 1)}
     student = distill.Student(teacher)
     f, t = rand(2, WIDTHS["pocket"][1], 9, 11, seed=1), rand(2, 6, 9, 11, seed=2)
-    student.fit("relu2_1", distill.products(f, f), distill.products(t, f))
+    student.fit("relu2_1", distillation.products(f, f), distillation.products(t, f))
     rows = [x.transpose(0, 1).flatten(1).T.double() for x in (f, t)]
     wanted = torch.linalg.lstsq(*rows).solution.T.float()
     # The ridge of 1e-4 of the mean energy moves the optimum by about as much.
@@ -140,7 +150,7 @@ def test_a_student_trains_and_ships(teachers, pictures, tmp_path, monkeypatch):
     x = torch.rand(1, 3, 40, 48)
     for name, mine in pocket(x, STYLE_LAYERS).items():
         wide = torch.einsum("dc,bchw->bdhw", student.heads[name], student.trunk(x, (name,))[name])
-        ours, theirs = (distill.products(f, f).square().sum() for f in (mine, wide))
+        ours, theirs = (distillation.products(f, f).square().sum() for f in (mine, wide))
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=0)  # float32 sums in another order
 
 

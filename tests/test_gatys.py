@@ -415,7 +415,7 @@ def test_a_network_that_gives_nan_is_reported_at_the_first_step():
         ({"optimizer": "sgd"}, r"unknown optimizer 'sgd' \(choose one of lbfgs, adam\)"),
         ({"steps": 0}, "steps is 0; give at least 1"),
         ({"steps": -3}, "steps is -3"),
-        ({"start": "nois"}, r"unknown start 'nois': did you mean 'noise'\? \(choose one of content, noise, noise\*content"),
+        ({"start": "nois"}, r"unknown start 'nois': did you mean 'noise'\? \(choose one of content, noise"),
         ({"start": torch.rand(1, 3, 8, 8)}, r"start has the shape \(1, 3, 8, 8\); it must be \(1, 3, 32, 40\)"),
         ({"normalization": "gaty"}, "unknown normalization 'gaty': did you mean 'gatys'"),
         ({"style_weight": -1.0}, "the weight of style is -1.0; give a finite number, 0 or more"),
@@ -558,7 +558,8 @@ def test_a_bare_name_of_a_layer_does_everywhere(tiny):
     two = run(transfer(CONTENT, STYLE, tiny, steps=2, content_layers=["relu2_1"], style_layers=("relu1_1",)))
     assert images_equal(one, two)
     assert next(reconstruct(CONTENT, tiny, "relu2_1")).loss == next(reconstruct(CONTENT, tiny, ["relu2_1"])).loss
-    assert next(synthesize_texture(STYLE, tiny, "relu1_1")).loss == next(synthesize_texture(STYLE, tiny, ["relu1_1"])).loss
+    textures = [next(synthesize_texture(STYLE, tiny, layers)) for layers in ("relu1_1", ["relu1_1"])]
+    assert textures[0].loss == textures[1].loss
 
 
 @pytest.mark.parametrize("method", [transfer, coarse_to_fine])

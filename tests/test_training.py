@@ -20,6 +20,7 @@ from nst_lesson.methods import checkpoint as checkpoint_module
 from nst_lesson.methods.checkpoint import Checkpoint, TrainingState
 from nst_lesson.methods.training import Hardware, evaluate, train
 from nst_lesson.networks.transformer import TransformationNetwork
+from nst_lesson.paths import locked
 from nst_lesson.pictures.photographs import Draws, Photographs
 
 KILLS = 5
@@ -339,6 +340,20 @@ def test_16_bit_training_follows_32_bit_training(tmp_path):
     # bfloat16 keeps three digits, and a training amplifies their loss
     assert found["bf16"] == pytest.approx(found["no"], rel=0.1)
     assert found["bf16"] != found["no"]
+
+
+@pytest.mark.parametrize("kind", [str, Path, Checkpoint])
+def test_a_checkpoint_may_be_a_path(tmp_path, kind):
+    trained(2, checkpoint=kind(tmp_path / "c.safetensors"))
+    assert trained(3, checkpoint=kind(tmp_path / "c.safetensors"))[1] == trained(3)[1][2:]
+
+
+def test_a_second_training_into_one_folder_is_refused(tmp_path, capsys):
+    with locked(tmp_path, "training"):
+        assert main(["fast", "wave", "--out", str(tmp_path), "--size", "32", "--width", "0.1", "--steps", "1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "another training is writing into" in line
+    assert not list(tmp_path.glob("*.safetensors"))
 
 
 def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):

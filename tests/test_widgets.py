@@ -15,6 +15,7 @@ from PIL import Image
 from nst_lesson.errors import ImageError, LessonError, ParameterError
 from nst_lesson.methods.gatys import Step, transfer
 from nst_lesson.methods.losses import gram_matrix, style_loss
+from nst_lesson.methods.objective import Style
 from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
 from nst_lesson.pictures.images import load_image
 from nst_lesson.view import widgets
@@ -492,7 +493,8 @@ def test_what_cannot_be_explored_is_an_error_in_the_cell(kind, pocket, images):
 
 
 def mixer(backbone, steps: int = 4) -> StyleMixer:
-    return StyleMixer(noise(1), noise(2), backbone, steps, layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
+    layers = {"style_layers": ("relu1_1", "relu2_1"), "content_layers": "relu2_1"}
+    return StyleMixer(noise(1), noise(2), backbone, steps, **layers)
 
 
 def test_style_mixer_paints_what_transfer_paints_with_its_settings(pocket):
@@ -505,6 +507,16 @@ def test_style_mixer_paints_what_transfer_paints_with_its_settings(pocket):
     assert mix.settings() == settings
     *_, wanted = transfer(noise(1), noise(2), pocket, steps=4, content_layers=("relu2_1",), **settings)
     assert last.index == 4 and torch.equal(last.image, wanted.image)
+
+
+def test_options_of_transfer_say_where_the_sliders_begin_and_styles_may_be_several(pocket):
+    styles = {"left": (1.0, Style(noise(2))), "right": (0.5, Style(noise(3), "relu1_1"))}
+    options = {"style_weight": 100.0, "style_layers": {"relu1_1": 0.5, "relu2_1": 2.0}, "tv_weight": 3.0, "seed": 4}
+    mix = StyleMixer(noise(1), styles, pocket, 2, **options)
+    assert mix.settings() == {"style_weight": 100.0, "style_layers": {"relu1_1": 0.25, "relu2_1": 1.0}}
+    mix.run()
+    *_, wanted = transfer(noise(1), styles, pocket, steps=2, **options)
+    assert torch.equal(finish(mix).image, wanted.image)
 
 
 def test_a_slider_that_moves_starts_the_run_anew_and_only_once(pocket, monkeypatch):

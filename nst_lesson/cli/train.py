@@ -52,9 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_counts(report_every=options.report_every)
         device = resolve_device(options.device)
         PartialState(cpu=device == "cpu")  # of several processes each takes a GPU of its own, before anything is there
+        torch.manual_seed(options.seed)
+        network, loss, photographs = options.build(options, device)
         with locked(options.out, "training") if PartialState().is_main_process else nullcontext():
-            torch.manual_seed(options.seed)
-            network, loss, photographs = options.build(options, device)
             return _train(options, device, network, loss, photographs)
     except LessonError as error:
         reason = str(error).strip().splitlines()[-1]  # one from a worker comes with its traceback before it

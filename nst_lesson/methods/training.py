@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Unpack
 
 import torch
@@ -101,20 +102,22 @@ def train(
     steps: int,
     batch_size: int = 4,
     learning_rate: float = 1e-3,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
     hardware: Hardware = CPU,
 ) -> Iterator[TrainingStep]:
     """Train `network` with Adam (Kingma & Ba 2015) and yield each step; stop by leaving the loop.
 
-    With a `checkpoint`, the whole state is written as often as it says, at the end and when the loop is left; if its
-    file exists, training goes on from it, bit for bit as if it had never stopped (on one CPU machine). It must be of
-    the same settings and number of pictures a step. `batch_size` is that of one process. Files that could not be read
-    are named at the end.
+    With a `checkpoint` (or the path of one), the whole state is written as often as it says, at the end and when the
+    loop is left; if its file exists, training goes on from it, bit for bit as if it had never stopped (on one CPU
+    machine). It must be of the same settings and number of pictures a step. `batch_size` is that of one process. Files
+    that could not be read are named at the end.
 
     Raises ParameterError for settings that make no sense, and LessonError for a checkpoint of another configuration
     or a damaged one, for one that cannot be written, and when the loss is no longer a number; the last checkpoint then
     stays as it was.
     """
+    if isinstance(checkpoint, str | Path):
+        checkpoint = Checkpoint(Path(checkpoint))
     check_counts(steps=steps, batch_size=batch_size, checkpoint_every=checkpoint.every if checkpoint else 1)
     if not 0 < learning_rate < math.inf:
         raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
