@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image
 
-from nst_lesson.course import runs as course
+from nst_lesson.course.runs import run_lesson
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def results_of(tmp_path_factory):
 
     @functools.cache
     def run(lesson, **parameters):
-        folder = course.run_lesson(lesson, parameters, out_dir=str(tmp_path_factory.mktemp("run") / "out"))
+        folder = run_lesson(lesson, parameters, out_dir=str(tmp_path_factory.mktemp("run") / "out"))
         return json.loads((folder / "results.json").read_text(encoding="utf-8"))["results"]
 
     return run

@@ -24,7 +24,7 @@ from PIL import Image, ImageChops
 from tiny import reduced
 
 from nst_lesson.course import pages
-from nst_lesson.course import runs as course
+from nst_lesson.course.files import find_lesson, lessons
 from nst_lesson.pictures.images import load_image, save_image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
@@ -131,7 +131,7 @@ class Lab:
 
     def copy(self, lesson, *more, **values):
         """A lesson without outputs, with other parameters, and with `more` code cells at its end; returns its name."""
-        path = course.find_lesson(lesson)
+        path = find_lesson(lesson)
         notebook = reduced(nbformat.read(path, as_version=4), out_dir=str(self.folder / "out"), **values)
         notebook.cells += [new_code_cell(source) for source in more]
         nbformat.write(notebook, self.folder / path.name)
@@ -265,7 +265,7 @@ def test_lesson_04_paints_live_while_the_kernel_answers_and_stops(new_page, lab)
 def test_a_lesson_that_was_not_run_shows_its_stored_pictures(new_page, lab):
     """JupyterLab does not trust it and takes the handlers out of stored sliders: both pictures must be seen."""
     page = new_page()
-    shutil.copy(course.find_lesson("05"), lab.folder)
+    shutil.copy(find_lesson("05"), lab.folder)
     lab.open(page, "05_what_matters.ipynb")
     before, after = (page.locator(f".jp-RenderedHTMLCommon img[alt={name}]") for name in ("photo", "painted"))
     before.scroll_into_view_if_needed()
@@ -409,7 +409,7 @@ def test_regions_are_taken_into_a_mask_and_out_of_it(new_page, lab):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The index of the exported lessons, as `nst-lesson html` writes it."""
-    return pages.write_site(list(course.lessons().values()), tmp_path_factory.mktemp("site")).as_uri()
+    return pages.write_site(list(lessons().values()), tmp_path_factory.mktemp("site")).as_uri()
 
 
 def test_every_page_is_reached_from_the_index_and_its_sliders_move(new_page, site):
@@ -417,8 +417,8 @@ def test_every_page_is_reached_from_the_index_and_its_sliders_move(new_page, sit
     page.goto(site)
     keep(page, "index")
     links = page.locator("li a")
-    assert links.count() == len(course.lessons())
-    for number, name in enumerate(course.lessons()):
+    assert links.count() == len(lessons())
+    for number, name in enumerate(lessons()):
         links.nth(number).click()
         page.wait_for_url(f"**/{name}.html")
         assert page.locator("h1").first.inner_text().startswith(name[:2])
@@ -439,7 +439,7 @@ def test_every_page_is_reached_from_the_index_and_its_sliders_move(new_page, sit
 def test_no_page_is_wider_than_a_phone(new_page, site):
     page = new_page(**PHONE)
     width = PHONE["viewport"]["width"]
-    for name in ("index", *course.lessons()):
+    for name in ("index", *lessons()):
         page.goto(site.replace("index.html", f"{name}.html"))
         keep(page, f"phone-{name}")
         wide = """[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1

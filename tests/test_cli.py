@@ -1,5 +1,6 @@
 """The command line as a person meets it: exit statuses, one line for bad input, never a traceback."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from tiny import write_lesson
 from nst_lesson.cli import main as cli
 from nst_lesson.course import doctor
 from nst_lesson.errors import WeightsError
-from nst_lesson.networks import backbones, transformer
+from nst_lesson.networks import backbones
+from nst_lesson.networks.models import save_model
+from nst_lesson.networks.transformer import TransformationNetwork
 from nst_lesson.pictures import images, photographs
 
 Result = namedtuple("Result", "status out err")
@@ -58,15 +61,16 @@ def test_bad_input_to_run_is_one_line_and_leaves_nothing(nst_lesson, tmp_path):
     assert_bad_input(nst_lesson("run", lesson, "-p", "step", "3"), "did you mean 'steps'?", "learning_rate")
     assert_bad_input(nst_lesson("run", lesson, "-p", "steps", "3.5"), "steps", "a whole number", "'3.5'")
     assert_bad_input(nst_lesson("run", lesson, "-f", "none.yaml"), "none.yaml", "No such file")
-    assert_bad_input(nst_lesson("run", "99"), "no lesson '99'")
-    assert_bad_input(nst_lesson("run", "none.ipynb"), "no lesson 'none.ipynb'")
+    assert_bad_input(nst_lesson("run", "99"), "unknown lesson '99'", "choose one of 00_start_here")
+    assert_bad_input(nst_lesson("run", "none.ipynb"), "unknown lesson 'none.ipynb'")
     (tmp_path / "broken.ipynb").write_text("{")
     assert_bad_input(nst_lesson("run", "broken.ipynb"), "broken.ipynb cannot be read as a notebook")
-    assert_bad_input(nst_lesson("run", lesson, "-o", lesson), "cannot make the folder")
+    assert_bad_input(nst_lesson("run", lesson, "-o", lesson), "cannot write into")
+    assert_bad_input(nst_lesson("run", lesson, "-o", "."), "cannot go into")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.ipynb", "tiny.ipynb"]
 
 
-def test_a_run_says_where_its_results_are_and_p_goes_before_f(nst_lesson, tmp_path):
+def test_a_run_says_where_its_results_are_and_p_takes_precedence(nst_lesson, tmp_path):
     write_lesson(tmp_path / "tiny.ipynb", "open(out_dir + f'/{steps}-{live}', 'w').close()")
     (tmp_path / "recipe.yaml").write_text("steps: 3\nlive: yes\n")
     result = nst_lesson("run", "tiny.ipynb", "-f", "recipe.yaml", "-p", "steps", "4", "-o", "out")
@@ -92,15 +96,15 @@ def test_a_failing_cell_keeps_the_notebook_and_says_where(nst_lesson, tmp_path):
     assert "ZeroDivisionError: division by zero" in result.err
     assert "`x = 1`" in result.err
     assert "Traceback" not in result.err
-    assert str(tmp_path / "out" / "tiny.ipynb") in result.err
-    assert "before" in (tmp_path / "out" / "tiny.ipynb").read_text()
+    assert str(tmp_path / "out" / "tiny-failed.ipynb") in result.err
+    assert "before" in (tmp_path / "out" / "tiny-failed.ipynb").read_text()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 @pytest.mark.timeout(900)
 def test_an_interrupt_ends_quietly_with_130(tmp_path):
     lesson = write_lesson(tmp_path / "tiny.ipynb", "open('started', 'w').close()\nimport time\ntime.sleep(600)")
-    command = [sys.executable, "-m", "nst_lesson.cli", "run", lesson, "-o", "out"]
+    command = [sys.executable, "-m", "nst_lesson", "run", lesson, "-o", "out"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (tmp_path / "started").exists():
         time.sleep(0.1)
@@ -113,11 +117,12 @@ def test_an_interrupt_ends_quietly_with_130(tmp_path):
     assert process.returncode == 130
     assert err.splitlines()[-1] == "nst-lesson: interrupted"
     assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_the_extra_lab_it_says_what_to_install(nst_lesson, monkeypatch):
-    monkeypatch.delitem(sys.modules, "nst_lesson.course", raising=False)
-    monkeypatch.delattr("nst_lesson.course", raising=False)
+    monkeypatch.delitem(sys.modules, "nst_lesson.course.runs", raising=False)
+    monkeypatch.delattr("nst_lesson.course.runs", raising=False)
     monkeypatch.setitem(sys.modules, "papermill", None)
     assert_bad_input(nst_lesson("run", "04"), "papermill is not installed", 'pip install "nst-lesson[lab]"')
 
@@ -136,7 +141,10 @@ def test_html_writes_a_page_for_each_lesson(nst_lesson, tmp_path):
     lesson = write_lesson(tmp_path / "tiny.ipynb", "x = 1")
     assert nst_lesson("html", lesson, "-o", "site").status == 0
     assert "<title>A tiny lesson</title>" in (tmp_path / "site" / "tiny.html").read_text()
-    assert_bad_input(nst_lesson("html", lesson, "-o", lesson), "cannot make the folder")
+    assert_bad_input(nst_lesson("html", lesson, "-o", lesson), "cannot write into")
+    before = sorted(tmp_path.iterdir())
+    assert_bad_input(nst_lesson("html", "nope", "-o", "other"), "unknown lesson 'nope'")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_fetch_asks_for_a_painting_weights_or_photographs(nst_lesson, monkeypatch, tmp_path):
@@ -159,7 +167,7 @@ def test_fetch_that_fails_is_one_line(nst_lesson, monkeypatch):
 
 
 def test_stylize_paints_a_photo_with_a_model_from_a_file(nst_lesson, tmp_path):
-    transformer.save_style_model(transformer.TransformationNetwork(0.1), tmp_path / "mine.safetensors")
+    save_model(TransformationNetwork(0.1), tmp_path / "mine.safetensors")
     result = nst_lesson("stylize", "rocket", "--model", "mine.safetensors", "--size", 64, "-o", "out.png")
     assert result.status == 0 and "wrote out.png (64 x 43 pixels)" in result.out
     assert images.load_image(tmp_path / "out.png").shape == (1, 3, 43, 64)
@@ -172,13 +180,100 @@ def test_stylize_paints_a_photo_like_any_painting(nst_lesson, tmp_path):
     assert both.status == 2 and not (tmp_path / "both.png").exists()
 
 
-def test_stylize_with_bad_input_is_one_line_and_writes_nothing(nst_lesson, tmp_path):
-    assert_bad_input(nst_lesson("stylize", "rocket", "--model", "nobody", "-o", "out.png"), "no style model 'nobody'")
-    transformer.save_style_model(transformer.TransformationNetwork(0.1), tmp_path / "mine.safetensors")
-    result = nst_lesson("stylize", "nothing.jpg", "--model", "mine.safetensors", "-o", "out.png")
-    assert_bad_input(result, "nothing.jpg")
-    assert not (tmp_path / "out.png").exists()
-    assert_bad_input(nst_lesson("stylize", "nothing.jpg", "--model", "mine.safetensors", "-o", "out.tiff"), "out.tiff")
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("rocket", "--model", "nobody"), "unknown model 'nobody'"),
+        (("rocket", "--model", ""), "unknown model ''"),
+        (("rocket", "--style", ""), "name one image"),
+        (("rocket", "--model", "any_style"), "name one with --style"),
+        (("rocket", "--model", "wave", "--size", "0"), "size must be a whole number of pixels, 1 or more"),
+        (("rocket", "--style", "wave", "--size", "0"), "size must be a whole number of pixels, 1 or more"),
+        (("rocket", "--model", "wave", "--size", "-3"), "not -3"),
+        (("nothing.jpg", "--model", "wave"), "nothing.jpg"),
+        (("rocket", "--model", "wave", "-o", "out.tiff"), "out.tiff"),
+    ],
+)
+def test_stylize_with_bad_input_is_one_line_and_writes_nothing(nst_lesson, tmp_path, arguments, part):
+    assert_bad_input(nst_lesson("stylize", "-o", "out.png", *arguments), part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stylize_overwrites_only_when_told_and_never_what_it_reads(nst_lesson, tmp_path):
+    photo = images.load_image("rocket", 64)
+    for name in ("photo.png", "painting.png", "mine.png"):
+        images.save_image(photo, tmp_path / name)
+    (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    command = ("stylize", "photo.png", "--style", "painting.png", "-o")
+    assert_bad_input(nst_lesson(*command, "mine.png"), "mine.png is there already", "--overwrite")
+    for name in ("photo.png", "link.png", tmp_path / "photo.png", "painting.png"):
+        assert_bad_input(nst_lesson(*command, name, "--overwrite"), "is read by this command")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert nst_lesson(*command, "mine.png", "--overwrite").status == 0
+    assert (tmp_path / "mine.png").read_bytes() != before["mine.png"]
+
+
+def test_the_home_folder_is_understood_in_paths(nst_lesson, tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    write_lesson(tmp_path / "tiny.ipynb", "open(out_dir + f'/{steps}', 'w').close()")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mine.yaml").write_text("steps: 7\n")
+    assert nst_lesson("run", "tiny.ipynb", "-f", "~/mine.yaml", "-o", "~/out").status == 0
+    assert (tmp_path / "home" / "out" / "7").exists()
+    assert nst_lesson("html", "~/out/tiny.ipynb", "-o", "~/site").status == 0
+    assert (tmp_path / "home" / "site" / "index.html").exists()
+    save_model(TransformationNetwork(0.1), tmp_path / "home" / "m.safetensors")
+    result = nst_lesson("stylize", "rocket", "--model", "~/m.safetensors", "--size", 32, "-o", "~/out.png")
+    assert result.status == 0 and (tmp_path / "home" / "out.png").exists()
+    assert_bad_input(nst_lesson("run", "tiny.ipynb", "-o", "~nobody-of-that-name/out"), "write the whole path")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "tiny.ipynb"]
+
+
+@pytest.mark.parametrize("odd", ["two\nlines", "\x1b[31mred", "bell\a", "\udcff.jpg", "\u202eright"])
+def test_odd_characters_do_not_reach_the_terminal(nst_lesson, tmp_path, odd):
+    write_lesson(tmp_path / "tiny.ipynb")
+    commands = [
+        ("run", "tiny.ipynb", "-p", "style", "x", "-f", f"{odd}.yaml"),
+        ("run", "tiny.ipynb", "-p", odd, "x"),
+        ("run", odd),
+        ("html", odd),
+        ("stylize", f"{odd}.jpg", "--model", "wave", "-o", "out.png"),
+        ("stylize", "rocket", "--model", "wave", "-o", f"{odd}/out.tiff"),
+        ("fetch", odd),
+    ]
+    for command in commands:
+        result = nst_lesson(*command)
+        assert_bad_input(result)
+        assert result.err.rstrip("\n").isprintable()
+
+
+needs_a_shell = pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")
+OUTPUTS = ["doctor | head -n 1", "doctor > /dev/full", "> /dev/full", "html 00 -o site > /dev/full"]
+
+
+@needs_a_shell
+@pytest.mark.parametrize("command", [f"nst_lesson {rest}" for rest in OUTPUTS])
+def test_output_that_cannot_be_written_is_no_traceback(tmp_path, command):
+    if "/dev/full" in command and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    command = f"set -o pipefail; {sys.executable} -m {command}"
+    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert "Traceback" not in result.stderr and "Exception" not in result.stderr
+    assert result.returncode != 0
+
+
+@needs_a_shell
+def test_as_a_module_it_is_the_command(tmp_path):
+    command = [sys.executable, "-m", "nst_lesson", "run", "99"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 2 and result.stderr.startswith("nst-lesson: unknown lesson '99'")
+
+
+def test_an_option_belongs_to_the_command_that_documents_it(nst_lesson):
+    for command, has in {"html": True, "notebooks": False, "handout": False}.items():
+        assert ("--out-dir" in nst_lesson(command, "--help").out) == has
 
 
 def test_doctor_finds_what_is_needed_here(nst_lesson):

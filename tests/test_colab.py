@@ -23,7 +23,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tiny import reduced
 
-from nst_lesson.course import runs as course
+from nst_lesson.course.files import lessons
+from nst_lesson.course.lesson import Lesson
 from nst_lesson.course.publish import ADDRESS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,11 +172,11 @@ def test_the_setup_adds_what_is_missing_and_leaves_the_rest_alone(colab):
     assert {"accelerate", "safetensors"} <= after.keys() - before.keys()
 
 
-@pytest.mark.parametrize("lesson", course.lessons())
+@pytest.mark.parametrize("lesson", lessons())
 def test_a_lesson_runs(colab, lesson):
     place = colab.folder / "content" / lesson
     values = {"size": 128, "steps": 2, "out_dir": "drive/out"}
-    known = course.parameter_types(course.lessons()[lesson])
+    known = Lesson.read(lessons()[lesson]).parameters
     notebook = colab.notebook(lesson, **{name: value for name, value in values.items() if name in known})
     colab.execute(notebook, place)
     assert (place / "drive/out/results.json").is_file()

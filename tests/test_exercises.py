@@ -6,10 +6,10 @@ import pytest
 from exercises import define, exercises, printed, verdict
 
 import nst_lesson as nst
-from nst_lesson.course import runs as course
+from nst_lesson.course.files import lessons
 
 ROUNDS = 5  # some inputs are random: a check must never depend on the draw
-ALL = {(lesson, exercise.title): exercise for lesson in course.lessons() for exercise in exercises(lesson)}
+ALL = {(lesson, exercise.title): exercise for lesson in lessons() for exercise in exercises(lesson)}
 
 each_exercise = pytest.mark.parametrize("exercise", ALL.values(), ids=["-".join(key)[:60] for key in ALL])
 

@@ -8,8 +8,6 @@ import ast
 import re
 import subprocess
 import sys
-import tokenize
-from io import StringIO
 from pathlib import Path
 from statistics import median
 
@@ -19,9 +17,11 @@ import pytest
 from tiny import write_lesson
 
 from nst_lesson.cli import main as cli
-from nst_lesson.course import runs as course
+from nst_lesson.course.files import find_lesson, lessons
+from nst_lesson.course.lesson import Lesson, parse_value
+from nst_lesson.course.runs import MAX_BYTES, run_lesson
 
-LESSONS = list(course.lessons().values())
+LESSONS = list(lessons().values())
 TINY = {"size": 128, "steps": 2}  # where a lesson has such a parameter; half of 128 still passes every pooling
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
@@ -49,7 +49,7 @@ def texts(output):
 
 
 def test_the_course_has_its_first_lessons():
-    assert {"00_start_here", "04_gatys_style_transfer"} <= set(course.lessons())
+    assert {"00_start_here", "04_gatys_style_transfer"} <= set(lessons())
 
 
 # ---------------------------------------------------------------------------------------------------------------- form
@@ -63,7 +63,7 @@ def test_the_file_is_stored_as_one_clean_run(lesson):
     assert "widgets" not in notebook.metadata
     assert [cell.execution_count for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
     assert [output.ename for output in outputs(notebook) if output.output_type == "error"] == []
-    assert lesson.stat().st_size <= course.MAX_BYTES
+    assert lesson.stat().st_size <= MAX_BYTES
 
 
 @each_lesson
@@ -74,15 +74,13 @@ def test_stored_outputs_name_no_place_on_a_machine(lesson):
 
 @each_lesson
 def test_parameters_are_annotated_literals_each_with_a_comment(lesson):
-    source = parameters_cell(nbformat.read(lesson, as_version=4)).source
-    tokens = tokenize.generate_tokens(StringIO(source).readline)
-    commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
-    kinds = course.parameter_types(lesson)
-    for line in ast.parse(source).body:
-        assert isinstance(line, ast.AnnAssign), ast.unparse(line)
-        assert commented & {line.lineno, line.end_lineno}, ast.unparse(line)
-        value = ast.literal_eval(line.value)
-        assert course.parse_value(value, kinds[line.target.id]) == value
+    read = Lesson.read(lesson)
+    lines = ast.parse(parameters_cell(read.notebook).source).body
+    assert [ast.unparse(line.target) for line in lines if isinstance(line, ast.AnnAssign)] == list(read.parameters)
+    assert len(lines) == len(read.parameters)
+    for name, (kind, default, comment) in read.parameters.items():
+        assert comment, name
+        assert parse_value(default, kind) == default
 
 
 @each_lesson
@@ -129,7 +127,7 @@ def test_prose_stands_beside_every_picture(lesson):
 def tiny_values(lesson: Path, out_dir: Path) -> dict:
     """The tiny parameters that a lesson has."""
     wanted = TINY | {"out_dir": str(out_dir)}
-    return {name: wanted[name] for name in course.parameter_types(lesson) if name in wanted}
+    return {name: wanted[name] for name in Lesson.read(lesson).parameters if name in wanted}
 
 
 def run_copy(lesson: Path, folder: Path) -> subprocess.CompletedProcess:
@@ -180,7 +178,7 @@ def test_a_broken_cell_or_callback_is_noticed(tmp_path, code):
 
 @pytest.fixture
 def first_lesson():
-    return course.find_lesson("00")
+    return find_lesson("00")
 
 
 def test_lesson_00_through_the_command_line(first_lesson, tmp_path, monkeypatch):
@@ -203,6 +201,6 @@ def test_lesson_00_through_plain_papermill(first_lesson, tmp_path):
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_a_lesson_runs_at_its_defaults(lesson, tmp_path):
-    folder = course.run_lesson(lesson, out_dir=str(tmp_path / "out"))
+    folder = run_lesson(lesson, out_dir=str(tmp_path / "out"))
     assert (folder / "results.json").is_file()
     assert (folder / f"{lesson.stem}.html").stat().st_size > 0

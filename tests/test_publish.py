@@ -2,16 +2,17 @@
 
 import shutil
 import tomllib
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from nst_lesson.cli import main as cli
-from nst_lesson.course import publish
-from nst_lesson.course import runs as course
+from nst_lesson.course import files, publish
+from nst_lesson.course.files import lessons, notebooks_dir
 from nst_lesson.errors import LessonError, ParameterError
 
-ROOT = course.notebooks_dir().parent
+ROOT = notebooks_dir().parent
 
 
 @pytest.fixture
@@ -20,10 +21,10 @@ def clone(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
-    for path in list(course.lessons().values())[:2]:
+    for path in list(lessons().values())[:2]:
         shutil.copy(path, tmp_path / "notebooks")
     monkeypatch.setattr(publish, "PACKAGE", tmp_path / "nst_lesson")
-    monkeypatch.setattr(course, "PACKAGE", tmp_path / "nst_lesson")
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "nst_lesson")
     return tmp_path
 
 
@@ -41,7 +42,7 @@ def test_the_course_has_badges_only_with_an_address_and_the_same_everywhere():
     """Whatever the address of this clone is, none while it is not set."""
     repo = repository()
     address = f"https://github.com/{repo}" if repo else ""
-    for path in course.lessons().values():
+    for path in lessons().values():
         notebook = nbformat.read(path, as_version=4)
         setup = next(cell.source for cell in notebook.cells if publish.ADDRESS.search(cell.source))
         assert f'REPOSITORY, BRANCH = "{address}", "' in setup
@@ -91,14 +92,14 @@ def test_an_address_that_cannot_be_is_one_line_and_changes_nothing(clone, repo, 
 
 def test_outside_a_clone_there_is_nothing_to_write_into(tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "PACKAGE", tmp_path / "site-packages" / "nst_lesson")
-    with pytest.raises(LessonError, match="no clone"):
+    with pytest.raises(LessonError, match="not in a clone"):
         publish.write_badges("a/b")
 
 
 def test_a_handout_has_the_same_code_and_neither_solutions_nor_outputs(tmp_path, capsys):
     assert cli.main(["handout", str(tmp_path / "class")]) == 0
     assert "lessons without solutions in" in capsys.readouterr().out
-    for name, path in course.lessons().items():
+    for name, path in lessons().items():
         lesson = nbformat.read(path, as_version=4)
         handed = nbformat.read(tmp_path / "class" / f"{name}.ipynb", as_version=4)
         nbformat.validate(handed)
@@ -111,5 +112,29 @@ def test_a_handout_has_the_same_code_and_neither_solutions_nor_outputs(tmp_path,
 
 
 def test_a_handout_does_not_overwrite_the_lessons():
-    with pytest.raises(LessonError, match="choose another folder"):
-        publish.write_handout(course.notebooks_dir())
+    for overwrite in (False, True):
+        with pytest.raises(LessonError, match="choose another folder"):
+            publish.write_handout(notebooks_dir(), overwrite)
+
+
+def test_a_handout_overwrites_a_students_work_only_when_told(clone, capsys):
+    folder = clone / "class"
+    assert cli.main(["handout", str(folder)]) == 0
+    before = texts(folder)
+    assert cli.main(["handout", str(folder)]) == 0  # nothing would be lost
+    (folder / "00_start_here.ipynb").write_text("a student's work")
+    (folder / "notes.txt").write_text("notes")
+    capsys.readouterr()
+    assert cli.main(["handout", str(folder)]) == 2
+    assert "has another 00_start_here.ipynb" in (message := capsys.readouterr().err) and "--overwrite" in message
+    assert (folder / "00_start_here.ipynb").read_text() == "a student's work"
+    assert cli.main(["handout", str(folder), "--overwrite"]) == 0
+    assert texts(folder) == before | {Path("notes.txt"): "notes"}
+
+
+def test_a_handout_into_a_place_that_is_a_file_is_one_line(clone):
+    (clone / "file").write_text("mine")
+    for place in (clone / "file", clone / "file" / "class"):
+        with pytest.raises(LessonError, match=r"cannot write into .*: choose another folder"):
+            publish.write_handout(place)
+    assert (clone / "file").read_text() == "mine"

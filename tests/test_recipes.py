@@ -10,10 +10,11 @@ import torch
 
 import nst_lesson as nst
 from nst_lesson.cli import main as cli
-from nst_lesson.course import runs as course
+from nst_lesson.course.files import find_lesson, find_recipe, notebooks_dir
+from nst_lesson.course.lesson import Lesson, read_parameters
 from nst_lesson.methods.gatys import start_image
 
-FILES = sorted((course.notebooks_dir() / "recipes").glob("*.yaml"))
+FILES = sorted((notebooks_dir() / "recipes").glob("*.yaml"))
 STORED = Path(__file__).resolve().parents[1] / "data" / "recipes"
 OBJECTIVE = ("content_weight", "style_weight", "tv_weight", "content_layers", "style_layers", "normalization")
 
@@ -95,7 +96,7 @@ def objective_of(recipe, content, style):
     pocket = nst.load_backbone("pocket", activation_scale=recipe["activation_scale"])
     settings = {key: recipe[key] for key in OBJECTIVE}
     settings["content_layers"] = list(nst.stand_ins(pocket, recipe["content_layers"]).values())
-    return nst.make_objective(pocket, content=content, style=style, **settings)
+    return nst.Objective(pocket, nst.transfer_terms(content, style, **settings))
 
 
 def test_every_recipe_of_the_course_is_there():
@@ -104,15 +105,15 @@ def test_every_recipe_of_the_course_is_there():
 
 @each_recipe
 def test_a_recipe_fits_the_parameters_of_its_lesson(file):
-    lesson = course.find_lesson("06" if file.stem in TRAINING else "04")
-    values = course.check_parameters(lesson, course.read_parameters(file))
+    lesson = find_lesson("06" if file.stem in TRAINING else "04")
+    values = Lesson.read(lesson).check(read_parameters(file))
     assert values["style_layers"] == list(nst.STYLE_LAYERS)
     assert {key: values[key] for key in STATED[file.stem]} == STATED[file.stem]
     assert "ssumed" in file.read_text(encoding="utf-8")
 
 
 def test_the_ratio_of_gatys_2016():
-    recipe = course.read_parameters(course.find_recipe("gatys-2016"))
+    recipe = read_parameters(find_recipe("gatys-2016"))
     assert recipe["content_weight"] / recipe["style_weight"] == 1e-3
 
 
@@ -121,7 +122,7 @@ def test_the_ratio_of_gatys_2016():
 )
 def test_the_first_loss_of_vgg19_adam_is_of_the_reported_size(photo, painting):
     """19.7 million at step 0. The pictures and the network are others, so the order of magnitude is what can agree."""
-    recipe = course.read_parameters(course.find_recipe("vgg19-adam"))
+    recipe = read_parameters(find_recipe("vgg19-adam"))
     content, style = nst.load_image(photo, 256), nst.load_image(painting, 256)
     terms = objective_of(recipe, content, style)(start_image(content, recipe["start"]))
     assert terms["content"] == 0  # it starts from the content picture
@@ -130,18 +131,10 @@ def test_the_first_loss_of_vgg19_adam_is_of_the_reported_size(photo, painting):
 
 def test_the_loss_of_keras_gatys_after_a_hundred_steps_is_of_the_reported_size():
     """16.9 million after the first hundred, with other pictures and a network of four times the width."""
-    recipe = course.read_parameters(course.find_recipe("keras-gatys"))
+    recipe = read_parameters(find_recipe("keras-gatys"))
     content, style = nst.load_image("chelsea", 160), nst.load_image("wave", 160)
-    steps = nst.optimize(
-        content,
-        objective_of(recipe, content, style),
-        100,
-        "adam",
-        recipe["learning_rate"],
-        recipe["adam_betas"],
-        recipe["adam_epsilon"],
-    )
-    losses = [step.loss for step in steps]
+    adam = nst.solver("adam", recipe["learning_rate"], betas=recipe["adam_betas"], eps=recipe["adam_epsilon"])
+    losses = [step.loss for step in nst.optimize(content, objective_of(recipe, content, style), 100, adam)]
     assert 16.9e6 / 10 < losses[-1] < 16.9e6 * 10
     assert losses[-1] < max(losses) / 1.5  # it rises first: at the start, the content picture, one term is zero
 
@@ -157,7 +150,7 @@ def test_a_recipe_runs_on_pocket_when_asked_and_says_which_layer_stands_in(tmp_p
 
 
 def test_the_total_variation_of_the_training_recipe_is_on_the_scale_of_its_source():
-    recipe = course.read_parameters(course.find_recipe("johnson-vgg19"))
+    recipe = read_parameters(find_recipe("johnson-vgg19"))
     assert recipe["tv_weight"] == pytest.approx(0.004 * 255)  # the source's pictures reach from 0 to 255
 
 
@@ -181,7 +174,7 @@ def test_a_recipe_without_its_weights_says_so_and_names_pocket(tmp_path, monkeyp
 
 def test_an_unknown_recipe_is_one_line(capfd):
     assert cli.main(["run", "04", "--recipe", "vgg16"]) == 2
-    assert "there is no recipe 'vgg16': did you mean 'vgg16-adam'?" in capfd.readouterr().err
+    assert "unknown recipe 'vgg16': did you mean 'vgg16-adam'?" in capfd.readouterr().err
 
 
 def test_a_recipe_and_a_file_exclude_each_other(capfd):

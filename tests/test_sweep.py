@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from tiny import write_lesson
 
-from nst_lesson.course import runs as course
+from nst_lesson.course.lesson import read_parameters
 
 SNAKEFILE = Path(__file__).resolve().parents[1] / "notebooks" / "sweep" / "Snakefile"
 PARAMETERS = """\
@@ -22,7 +23,7 @@ out_dir: str = ""  # where results go"""
 LESSON = """\
 import json, os, pathlib, signal
 out = pathlib.Path(out_dir)
-tries = out.parent / f"tries-{style}-{steps}"
+tries = pathlib.Path(f"tries-{style}-{steps}")
 tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
 if (style, steps) == ("wave", 3) and tries.read_text() == "x":
     os.kill(os.getpid(), signal.SIGKILL)
@@ -76,7 +77,7 @@ def test_threads_are_capped_and_parameters_recorded_for_a_repetition(swept):
     record = json.loads(results.read_text())
     assert record["threads"] == "1"
     assert record["parameters"] == {"style": "wave", "steps": 3} and record["lesson"] == "tiny"
-    assert course.read_parameters(results) == record["parameters"]
+    assert read_parameters(results) == record["parameters"]
 
 
 def test_the_gallery_and_the_table_have_every_run_and_the_failure(swept):
@@ -106,4 +107,34 @@ def test_a_path_and_a_list_reach_the_command_line_as_it_takes_them(tmp_path):
     outcome = sweep(tmp_path, "--dry-run", "--printshellcmds")
     assert outcome.returncode == 0, outcome.stderr
     assert "-p style '/my pictures/a.jpg' -p style_layers relu1_1,relu2_1 -o" in outcome.stdout
-    assert "style-_my_pictures_a.jpg_style_layers-relu1_1,relu2_1/results.json" in outcome.stdout
+    assert re.search(r"style-_my_pictures_a.jpg_style_layers-relu1_1,relu2_1-\w{8}/results.json", outcome.stdout)
+    assert "style-wave_style_layers-relu1_1,relu2_1/results.json" in outcome.stdout
+
+
+def test_every_combination_is_a_run_of_its_own(tmp_path):
+    styles = ["a b.jpg", "a_b.jpg", "a/b.jpg", "a:b.jpg", "x" * 300 + "1", "x" * 300 + "2", "a,b", ["a", "c"]]
+    grid = {"style": styles, "steps": [1, 1.0, "one"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"lesson": "04", "grid": grid}))
+    outcome = sweep(tmp_path, "--dry-run")
+    assert outcome.returncode == 0, outcome.stderr
+    names = re.findall(r"^ *output: (\S+)/results.json", outcome.stdout, re.MULTILINE)
+    assert len(set(names)) == len(names) == len(styles) * 3
+    assert all(len(name) < 200 for name in names)
+
+
+def test_two_runs_of_one_name_are_refused(tmp_path):
+    grid = {"a": ["1_b-2", 1], "b": [3, "2_b-3"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"lesson": "04", "grid": grid}))
+    outcome = sweep(tmp_path, "--dry-run")
+    assert outcome.returncode != 0 and "two runs of the grid would be called a-1_b-2_b-3" in outcome.stderr
+
+
+def test_nothing_of_a_name_or_a_value_is_run_by_the_shell(tmp_path):
+    lesson = write_lesson(tmp_path / "tiny.ipynb")
+    odd = ["$(touch made)", "; touch made;", "`touch made`", "a' 'b", "{wildcards.run}"]
+    config = {"lesson": str(lesson), "grid": {name: [name] for name in odd}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    outcome = sweep(tmp_path)
+    assert outcome.returncode != 0 and not list(tmp_path.rglob("made"))
+    (log,) = (tmp_path / "out").glob("*/log.txt")
+    assert "unknown parameter '$(touch made)'" in log.read_text()  # as it was written

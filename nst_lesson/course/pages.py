@@ -27,7 +27,7 @@ FORMULA = re.compile(r"(?P<code>(`+).*?\2)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[
 PLACE = re.compile(r"formula(\d+)place")
 LESSON_LINK = re.compile(r"\]\(([\w./-]+)\.ipynb([#)])")
 THUMBNAIL = 480  # pixels wide, in the index
-GENERATOR = '<meta name="generator" content="nst-lesson">'  # by which a page is known as one of these
+GENERATOR = '<meta content="nst-lesson" name="generator"/>'  # of every page, in nbconvert's order of attributes
 
 # nbconvert's page for JupyterLab without what it loads from the web (formulas come as MathML, nothing else is used),
 # as wide as a line of prose may be, with room for a phone, and with alt text for those who cannot see the pictures.
