@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nst_lesson.methods.gatys import LBFGS_START, make_objective, total
+from nst_lesson.methods.gatys import total
+from nst_lesson.methods.objective import Objective, transfer_terms
 from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
 
 ROUNDS = 7
@@ -29,12 +30,12 @@ def picture(size: int, seed: int) -> Tensor:
 def closure(backbone: VGG, size: int) -> Callable[[], None]:
     """One evaluation as `transfer` runs it with its default layers and terms."""
     content, style = picture(size, 1), picture(size, 2)
-    objective = make_objective(backbone, content=content, style=style, tv_weight=20.0)
+    objective = Objective(backbone, transfer_terms(content, style))
     image = content.clone().requires_grad_()
 
     def run() -> None:
         image.grad = None
-        (LBFGS_START * total(objective(image))).backward()
+        total(objective(image)).backward()
 
     return run
 

@@ -8,11 +8,11 @@ import time
 import pytest
 import torch
 
-from nst_lesson.methods.losses import PerceptualLoss
-from nst_lesson.methods.training import TrainingStep, stylizing_loss, train
-from nst_lesson.networks.adain import load_any_style, stylize_any
-from nst_lesson.networks.backbones import STYLE_LAYERS, load_backbone
-from nst_lesson.networks.transformer import TransformationNetwork, load_style_model, stylize
+from nst_lesson.methods.training import Hardware, TrainingStep, stylizing_loss, train
+from nst_lesson.networks.adain import stylize_any
+from nst_lesson.networks.backbones import load_backbone
+from nst_lesson.networks.models import load_model
+from nst_lesson.networks.transformer import TransformationNetwork, stylize
 from nst_lesson.pictures.photographs import Photographs
 
 ROUNDS = 7
@@ -22,7 +22,7 @@ SIZE, BATCH = 256, 4
 LARGE = """
 import sys, torch
 from nst_lesson.methods.metrics import peak_memory_mb
-from nst_lesson.networks.transformer import TransformationNetwork, load_style_model, stylize
+from nst_lesson.networks.transformer import TransformationNetwork, stylize
 image = torch.rand(1, 3, 4096, 4096)
 stylize(TransformationNetwork(float(sys.argv[1])).eval(), image)
 print(peak_memory_mb())
@@ -31,18 +31,10 @@ print(peak_memory_mb())
 
 def steps_of(backbone: str, width: float):
     """An endless training at SIZE with batches of BATCH; each `next` is a step."""
-    loss = PerceptualLoss(
-        load_backbone(backbone),
-        style=torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)),
-        content_weight=1.0,
-        style_weight=10.0,
-        tv_weight=1.0,
-        content_layers=("relu4_2",),
-        style_layers=STYLE_LAYERS,
-    )
-    network = TransformationNetwork(width)
-    photographs = Photographs(size=SIZE)
-    return train(network, stylizing_loss(loss), photographs, steps=10**6, batch_size=BATCH, workers=1)
+    painting = torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    loss = stylizing_loss(load_backbone(backbone), painting, style_weight=10.0, tv_weight=1.0)
+    network, photographs = TransformationNetwork(width), Photographs(size=SIZE)
+    return train(network, loss, photographs, steps=10**6, batch_size=BATCH, hardware=Hardware(workers=1))
 
 
 @pytest.mark.timeout(3600)
@@ -107,7 +99,7 @@ def test_memory_of_a_large_picture(benchmark, report):
 @pytest.mark.timeout(3600)
 def test_any_style(benchmark, report):
     photo, painting = (torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(n)) for n in (0, 1))
-    fast, any_style = load_style_model("wave"), load_any_style()
+    fast, any_style = load_model("wave"), load_model("any_style")
     work = {"fast": lambda: stylize(fast, photo), "any style": lambda: stylize_any(any_style, photo, painting)}
     seconds: dict[str, list[float]] = {name: [] for name in work}
 
