@@ -61,17 +61,16 @@ def download(url: str, path: Path, *, sha256: str, most: int, seconds: float = m
     """Make sure that `path` is the file at an http(s) address, and return it. Raises DownloadError.
 
     `sha256` is the file's digest or the start of it. A file that is there and intact is not asked for again. What
-    arrives is kept in `path`.part, from which the next attempt goes on. `most` bounds the bytes, `seconds` the time of
-    this call; a server that says nothing for TIMEOUT is given up in any case.
+    arrives is kept in `path`.part, from which the next attempt goes on. `most` bounds the bytes, `seconds` the time
+    spent with the server; one that says nothing for TIMEOUT is given up in any case.
     """
-    end = time.monotonic() + seconds
     try:
         if is_intact(path, sha256):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(path):
             if not is_intact(path, sha256):  # or another process has fetched it while we waited
-                _fetch(url, path, sha256, most, end)
+                _fetch(url, path, sha256, most, time.monotonic() + seconds)
     except OSError as error:
         advice = "make room, or name another place in NST_LESSON_CACHE"
         raise DownloadError(f"cannot keep {path} ({error.strerror or error}): {advice}") from None
