@@ -209,12 +209,10 @@ def unwritten(*inputs: object) -> None:
 
 def careless(*inputs: object) -> Tensor:
     """An answer that changes all that it can reach, and is wrong."""
-    torch.manual_seed(1)
-    np.random.seed(2)
-    random.seed(3)
-    torch.set_default_dtype(torch.float64)
-    torch.set_grad_enabled(False)
-    return torch.rand(2) + np.random.rand() + random.random()
+    drawn = torch.rand(2) + np.random.rand() + random.random()
+    torch.set_default_dtype(torch.float16)
+    torch.set_grad_enabled(not torch.is_grad_enabled())
+    return drawn
 
 
 def surroundings() -> tuple:
