@@ -12,7 +12,7 @@ import pytest
 from web import dripping, endless, redirect, serving, silent
 
 from nst_lesson import downloads
-from nst_lesson.downloads import CHUNK, DownloadError, cached, download, read
+from nst_lesson.downloads import CHUNK, DownloadError, cached, download, exclusive, read
 
 CONTENT = np.random.default_rng(0).bytes(5 * CHUNK + 77)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -250,20 +250,16 @@ def test_many_threads_fetch_one_file_once(server):
     assert ranges(server) == [None]
 
 
-def test_processes_wait_for_the_one_that_downloads_and_say_so_once(server, cache):
+def test_a_second_process_waits_and_says_so_once(server, cache):
     program = (
-        "import sys; from nst_lesson.downloads import cached, download; print('ready', flush=True); "
-        f"sys.stdin.readline(); download('{server.url}/a', cached('a'), sha256='{SHA256}', most={len(CONTENT)})"
+        "from nst_lesson.downloads import cached, download; "
+        f"download('{server.url}/a', cached('a'), sha256='{SHA256}', most={len(CONTENT)})"
     )
-    server.delay = 2.5  # longer than the second that passes before the others say so
-    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
-    processes = [subprocess.Popen([sys.executable, "-c", program], text=True, **pipes) for _ in range(3)]
-    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], outputs
-    assert ranges(server) == [None]
-    assert sorted(errors.count("waiting for another process") for _, errors in outputs) == [0, 1, 1]
-    assert files(cache) == ["a"]
+    cache.mkdir()
+    with exclusive(cached("a")):
+        second = subprocess.Popen([sys.executable, "-c", program], text=True, stderr=subprocess.PIPE)
+        assert second.stderr.readline() == "a: waiting for another process that is fetching it\n"
+        assert server.asked == []
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 0 and "waiting" not in errors
+    assert files(cache) == ["a"] and cached("a").read_bytes() == CONTENT
