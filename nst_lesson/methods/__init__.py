@@ -1,0 +1,1 @@
+"""What is minimized and how: losses and objective, optimization of pixels, training, measures of a result."""

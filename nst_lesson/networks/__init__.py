@@ -1,0 +1,1 @@
+"""Frozen feature extractors and the networks that paint in one pass, with their weights. No losses."""

@@ -1,0 +1,1 @@
+"""Pixels: pictures in and out, photographs to train on, colors. No networks."""

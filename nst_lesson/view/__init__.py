@@ -1,0 +1,1 @@
+"""What a person sees: figures, sliders, widgets, masks to paint."""
