@@ -32,7 +32,7 @@ soak: $(READY)  ## the long tests, with every lesson at its defaults
 LOWEST := .venv-lowest
 $(LOWEST)/.ready: pyproject.toml
 	@echo "installing the lowest versions that pyproject.toml allows into $(LOWEST) (gigabytes of torch, once)"
-	@test -x $(LOWEST)/bin/python || $(PYTHON_LOWEST) -m venv $(LOWEST)
+	@rm -rf $(LOWEST) && $(PYTHON_LOWEST) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[lab,test]"
 	@touch $@
