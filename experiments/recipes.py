@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 
 import nst_lesson as nst
-from nst_lesson.course import runs
+from nst_lesson.course.files import find_recipe
+from nst_lesson.course.lesson import read_parameters
+from nst_lesson.course.runs import run_lesson
 
 OUT = nst.data_dir() / "recipes"
 SIZE, SHARE, LEAST_STEPS = 256, 5, 200
@@ -45,9 +47,9 @@ def main() -> None:
     parser.parse_args()
     table = {}
     for title, (name, changes) in RECIPES.items():
-        values = reduced(runs.read_parameters(runs.find_recipe(name))) | changes
+        values = reduced(read_parameters(find_recipe(name))) | changes
         with tempfile.TemporaryDirectory() as folder:
-            runs.run_lesson("04", values, out_dir=folder)
+            run_lesson("04", values, out_dir=folder)
             run = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
             picture = nst.to_pil(nst.load_image(Path(folder) / "stylized.png"))
         file = title.replace(", ", "_").replace(" / ", "_over_").replace(" ", "_") + ".jpg"
