@@ -11,6 +11,11 @@ MOST_NAMES = 100  # that a message lists
 class LessonError(ValueError):
     """Bad input. The message is one line; the command line prints it and exits with status 2."""
 
+    def __str__(self) -> str:
+        """The message; what a terminal would obey, such as ESC or a line break in the name of a file, is spelled out."""
+        text = super().__str__()
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 class ImageError(LessonError):
     """An image that cannot be read, found, downloaded or written."""

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with locked(options.out, "training") if PartialState().is_main_process else nullcontext():
             return _train(options, device, network, loss, photographs)
     except LessonError as error:
-        reason = str(error).strip().splitlines()[-1]  # one from a worker comes with its traceback before it
+        reason = error.args[0].strip().splitlines()[-1]  # one from a worker comes with its traceback before it
         print(f"{parser.prog}: {re.sub(WORKERS_PREFIX, '', reason)}", file=sys.stderr)
         return 2
 

@@ -317,7 +317,9 @@ def _published(name: str) -> models.WeightsEnum:
 
 def _source(name: str) -> Published:
     """Where a backbone's weights are published, and what of them is kept: of VGG the convolutions."""
-    return Published(name, _published(name).url, "features." if name in VGG_WEIGHTS else "")
+    weights = _published(name)
+    most = int(1.1 * 2**20 * weights.meta["_file_size"])  # which torchvision gives in MiB, rounded
+    return Published(name, weights.url, "features." if name in VGG_WEIGHTS else "", most)
 
 
 def _hollow_vgg(shape: str, pooling: str, metric_layers: Iterable[str] = ()) -> VGG:
