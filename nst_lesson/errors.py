@@ -8,13 +8,16 @@ from collections.abc import Iterable
 MOST_NAMES = 100  # that a message lists
 
 
+def printable(text: object) -> str:
+    """A text in one line, in which what a terminal would obey, such as ESC in the name of a file, is spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 class LessonError(ValueError):
     """Bad input. The message is one line; the command line prints it and exits with status 2."""
 
     def __str__(self) -> str:
-        """The message; what a terminal would obey, such as ESC or a line break in the name of a file, is spelled out."""
-        text = super().__str__()
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        return printable(super().__str__())
 
 
 class ImageError(LessonError):

@@ -21,7 +21,8 @@ def test_a_message_is_one_line_that_a_terminal_obeys_in_nothing(text, shown):
 
 
 @pytest.mark.parametrize(
-    ("value", "near"), [("noctrune", "nocturne"), ("WAVE", "wave"), ("glass", "stained_glass"), ("xyz", None), ("", None)]
+    ("value", "near"),
+    [("noctrune", "nocturne"), ("WAVE", "wave"), ("glass", "stained_glass"), ("xyz", None), ("", None)],
 )
 def test_an_unknown_name_comes_with_the_nearest_one(value, near):
     message = str(unknown("style", value, ["nocturne", "stained_glass", "wave"]))

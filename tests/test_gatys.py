@@ -189,7 +189,7 @@ def test_lbfgs_carries_its_curvature_from_step_to_step():
     image = start
     for _ in range(steps):  # a new optimizer every time has no memory: normalized steepest descent
         image = next(optimize(image, ill_conditioned, 1)).image
-    assert carried < 1e-4 * ill_conditioned(image)["valley"].item()
+    assert carried < 0.05 * ill_conditioned(image)["valley"].item()
 
 
 def ill_conditioned(image: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..errors import LessonError
+from ..errors import LessonError, printable
 from ..paths import user_path
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
@@ -55,10 +55,9 @@ def _end(status: int, reason: str = "") -> int:
 
 
 def _say(*lines: object, error: bool = False) -> None:
-    """Print lines; control characters and what is not text, as in odd file names, are spelled out."""
-    for line in map(str, lines):
-        safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-        print(safe, file=sys.stderr if error else sys.stdout)
+    """Print lines, as far as a terminal can show them."""
+    for line in lines:
+        print(printable(line), file=sys.stderr if error else sys.stdout)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,10 +8,9 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import NamedTuple
 
-from ..paths import cache_dir, data_dir
+from ..paths import cache_dir, data_dir, user_path
 
 STYLES = 6  # paintings that come with the course
 MEMORY_GB = 3.5  # a lesson takes up to 2, a desktop with a browser the rest
@@ -100,8 +99,8 @@ def _disk() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    folders = [cache_dir() / "weights", Path(os.environ.get("NST_LESSON_WEIGHTS") or cache_dir() / "weights")]
-    files = (path for folder in folders for path in folder.expanduser().glob("*.*"))
+    folders = [cache_dir() / "weights", user_path(os.environ.get("NST_LESSON_WEIGHTS") or cache_dir() / "weights")]
+    files = (path for folder in folders for path in folder.glob("*.*"))
     found = sorted({path.stem for path in files if path.suffix in (".safetensors", ".pth")})
     remedy = "only for lessons with the real VGG-19: nst-lesson fetch vgg19"
     yield Finding(bool(found) or None, f"downloaded weights: {', '.join(found) or 'none'}", remedy)

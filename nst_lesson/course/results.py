@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import LessonError
-from ..paths import LOCK, locked
+from ..paths import locked
 from .files import read_notebook
 
 KEY = "nst_lesson"  # of the list in a notebook's metadata
@@ -46,11 +46,7 @@ def writable(folder: Path, new: bool = False) -> Iterator[None]:
 def only_run(folder: Path, new: bool = False) -> Iterator[None]:
     """Hold a folder as `writable` does, and as the only run in it. Raises LessonError also where another run has it."""
     with writable(folder, new), locked(folder, "run"):
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes it by itself
-                (folder / LOCK).unlink()
+        yield
 
 
 def results_in(folder: Path) -> dict[str, str]:

@@ -239,7 +239,7 @@ def _one_line_errors(label: str) -> Iterator[None]:
     except LessonError:
         raise
     except UnidentifiedImageError:
-        advice = "export it as JPEG or PNG (for a web page, give the address of the picture itself)"
+        advice = "download it again, or export it as JPEG or PNG (of a web page, give the picture's own address)"
         raise ImageError(f"{label} is empty, cut short, or none of {', '.join(READ_FORMATS)}: {advice}") from None
     except MemoryError:
         raise ImageError(f"{label} does not fit into memory: make it smaller") from None
