@@ -97,7 +97,7 @@ def test_average_pooling_is_smoother_in_every_network(found):
 
 
 def test_chance_is_not_zero_and_small_beside_a_style_distance(found):
-    assert 0 < found["chance"]["style"] < 0.5 * found["start"]["content"]["style"]
+    assert 0 < found["chance"]["style"] < 0.6 * found["start"]["content"]["style"]
 
 
 def test_a_larger_picture_keeps_more_of_the_photograph_and_coarse_to_fine_brings_the_marks_back(found):
@@ -126,4 +126,4 @@ def test_each_remedy_brings_the_photograph_nearer(found):
 
 def test_each_network_finds_its_own_run_the_best(found):
     (trained, untrained) = found["partial judges"].values()
-    assert 2 * trained[0] < untrained[0] and 2 * untrained[1] < trained[1]
+    assert 1.8 * trained[0] < untrained[0] and 1.8 * untrained[1] < trained[1]

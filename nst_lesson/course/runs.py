@@ -30,7 +30,7 @@ from .lesson import Lesson
 from .pages import write_page
 from .results import check_folder, free_path, move_results, only_run
 
-MAX_BYTES = 600 * 1024  # of a lesson with its stored outputs, so that a clone stays small and GitHub shows it
+MAX_BYTES = 1500 * 1024  # of a lesson with its stored outputs, so that a clone stays small and GitHub shows it
 
 
 class RunFailed(RuntimeError):

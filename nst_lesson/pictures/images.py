@@ -27,7 +27,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from ..downloads import DownloadError, cached, download, read
-from ..errors import ImageError, LessonError, ParameterError, unknown
+from ..errors import ImageError, LessonError, ParameterError
 from ..paths import atomic_path, data_dir, user_path
 
 Image.init()  # registers the formats, of which an older Pillow lacks some
@@ -200,7 +200,10 @@ def _why_not_a_file(path: Path, source: object) -> str:
     nearby = {file.name.casefold(): file for file in path.parent.iterdir()} if path.parent.is_dir() else {}
     if match := difflib.get_close_matches(path.name.casefold(), nearby, n=1):
         return f"there is no image file {str(source)!r}: did you mean {str(nearby[match[0]])!r}?"
-    return str(unknown("image file or sample name", source, (*photo_names(), *style_names(), *download_names())))
+    samples = (*photo_names(), *style_names(), *download_names())
+    near = difflib.get_close_matches(path.name.casefold(), samples, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"give a path, or a sample ({', '.join(samples)})"
+    return f"there is no image file {str(source)!r}: {advice}"
 
 
 def _read_web(url: str) -> bytes:
