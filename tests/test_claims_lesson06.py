@@ -20,10 +20,6 @@ def test_training_lowers_the_loss_and_the_style_most(found):
     assert fmean(found["style"][-5:]) < 0.7 * found["style"][0]
 
 
-def test_data_loading_hardly_holds_up_the_training(found):
-    assert found["waited"] < 0.2 * found["seconds"]
-
-
 def test_gray_stays_gray_in_ours_and_gets_a_pattern_in_the_plain_variant(found):
     spreads = found["spreads"]
     # instance normalization divides rounding errors by sqrt(1e-5), layer by layer
