@@ -124,7 +124,7 @@ def test_results_of_a_course_that_is_not_installed(tmp_path, monkeypatch):
 
 def test_peak_memory_is_in_megabytes_and_never_falls():
     code = (
-        "from nst_lesson.metrics import peak_memory_mb as peak; before = peak(); block = b'x' * 300_000_000; "
+        "from nst_lesson.methods.metrics import peak_memory_mb as peak; before = peak(); block = b'x' * 300_000_000; "
         "held = peak(); del block; print(before, held, peak())"
     )
     # A bare Python in between: on Linux a process's peak begins with the memory of the one that started it.

@@ -350,7 +350,7 @@ def test_a_checkpoint_may_be_a_path(tmp_path, kind):
 
 def test_a_second_training_into_one_folder_is_refused(tmp_path, capsys):
     with locked(tmp_path, "training"):
-        assert main(["fast", "wave", "--out", str(tmp_path), "--size", "32", "--width", "0.1", "--steps", "1"]) == 2
+        assert main(["fast", "wave", "--out", str(tmp_path), "--size", "64", "--width", "0.1", "--steps", "1"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "another training is writing into" in line
     assert not list(tmp_path.glob("*.safetensors"))

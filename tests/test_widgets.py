@@ -206,7 +206,7 @@ def test_pictures_are_drawn_at_a_bounded_rate(monkeypatch):
     clock = itertools.count(100, 0.01)  # every look at the clock is 10 ms later than the one before
     monkeypatch.setattr(widgets, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     live = LiveTransfer(counting(200), 200)
-    monkeypatch.setattr(live, "_draw", lambda: drawn.append((live.step.index, next(clock))))
+    monkeypatch.setattr(live, "_draw", lambda step: drawn.append((step.index, next(clock))))
     live.run()
     finish(live)
     times = [now for _, now in drawn[:-1]]  # the last picture is drawn at the end, whenever that is

@@ -65,7 +65,8 @@ class Backbone(nn.Module):
     def normalize_with(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """The network sees (image - mean) / std, per channel."""
         for name, values in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(values, device="cpu").view(1, 3, 1, 1), persistent=False)
+            buffer = torch.tensor(values, dtype=torch.float32, device="cpu").view(1, 3, 1, 1)
+            self.register_buffer(name, buffer, persistent=False)
 
     def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
         """Features of `image` (B, 3, H, W), RGB in [0, 1], at the named `layers`: {name: (B, C, H', W')}.
