@@ -102,9 +102,9 @@ def measure(features: Tensor, statistics: str, weights: Tensor | None, direction
         kept = features.flatten(2) if weights is None else features.flatten(2)[:, :, weights.flatten() > 0]
         ordered = (directions @ kept).sort(dim=2).values
         return (F.interpolate(ordered, QUANTILES, mode="linear", align_corners=True),)
-    weights = features.new_ones(()) if weights is None else weights
     if statistics == "gram":
-        return (gram_matrix(features * weights.sqrt()),)
+        return (gram_matrix(features if weights is None else features * weights.sqrt()),)
+    weights = features.new_ones(()) if weights is None else weights
     mean = (features * weights).mean((2, 3), keepdim=True)
     if statistics == "covariance":
         return mean, gram_matrix((features - mean) * weights.sqrt())
