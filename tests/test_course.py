@@ -498,7 +498,7 @@ def test_a_lesson_is_stored_without_traces_of_machine_and_run(tmp_path, monkeypa
     assert code[3].outputs == []  # a widget is dead without its kernel
 
 
-@pytest.mark.parametrize("code", ["1/0", "print('x' * 700_000)"])
+@pytest.mark.parametrize("code", ["1/0", "print('x' * 1_600_000)"])
 def test_a_lesson_that_fails_or_grows_too_large_stays_as_it_was(tmp_path, code):
     lesson = write_lesson(tmp_path / "tiny.ipynb", code)
     before = lesson.read_bytes()

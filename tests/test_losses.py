@@ -175,7 +175,7 @@ def test_a_zero_sample_leaves_its_neighbor_in_the_batch_alone():
 
 @pytest.mark.parametrize("loss", [content_loss, style_loss, lambda image, _, name: total_variation(image[None], name)])
 def test_an_unknown_normalization_names_the_known_ones(loss):
-    with pytest.raises(ParameterError, match="'gaty': did you mean 'gatys'? .choose one of relative, gatys, mean"):
+    with pytest.raises(ParameterError, match="'gaty': did you mean 'gatys'. .choose one of relative, gatys, mean"):
         loss(torch.ones(1, 2, 2), torch.ones(1, 2, 2), "gaty")
 
 

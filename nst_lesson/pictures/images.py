@@ -202,7 +202,7 @@ def _why_not_a_file(path: Path, source: object) -> str:
         return f"there is no image file {str(source)!r}: did you mean {str(nearby[match[0]])!r}?"
     samples = (*photo_names(), *style_names(), *download_names())
     near = difflib.get_close_matches(path.name.casefold(), samples, n=1)
-    advice = f"did you mean {near[0]!r}?" if near else f"give a path, or a sample ({', '.join(samples)})"
+    advice = f"did you mean {near[0]!r}?" if near else f"give a path, or a sample name ({', '.join(samples)})"
     return f"there is no image file {str(source)!r}: {advice}"
 
 
@@ -242,7 +242,9 @@ def _one_line_errors(label: str) -> Iterator[None]:
     except LessonError:
         raise
     except UnidentifiedImageError:
-        advice = "download it again, or export it as JPEG or PNG (of a web page, give the picture's own address)"
+        advice = (
+            "download it again, or export it as JPEG or PNG (for a web page, give the address of the picture itself)"
+        )
         raise ImageError(f"{label} is empty, cut short, or none of {', '.join(READ_FORMATS)}: {advice}") from None
     except MemoryError:
         raise ImageError(f"{label} does not fit into memory: make it smaller") from None
