@@ -188,7 +188,7 @@ def test_an_archive_that_cannot_be_unpacked_leaves_no_folder(serve, tmp_path, mo
     assert len(server.asked) == 1  # checked already: not downloaded again
 
 
-@pytest.mark.parametrize("member", ["../red.png", "val/../../red.png", "/tmp/red.png"])
+@pytest.mark.parametrize("member", ["../red.png", "val/../../red.png", "/red.png"])
 def test_an_archive_that_would_leave_its_folder_is_refused(serve, tmp_path, member):
     serve(packed("val/red.png", member))
     with pytest.raises(LessonError, match="would leave the folder"):
