@@ -25,6 +25,8 @@ import argparse
 import copy
 import json
 import math
+import os
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +46,7 @@ from nst_lesson.methods.distillation import layer_errors, products, square_root
 from nst_lesson.networks.backbones import STYLE_LAYERS, VGG
 from nst_lesson.paths import atomic_path
 
-CONVS, WIDTHS = (2, 2, 4, 4, 1), (16, 32, 96, 192, 384)  # with the zero padding of VGG itself
+CONVS, WIDTHS = (2, 2, 4, 4, 1), (16, 48, 96, 192, 384)  # with the zero padding of VGG itself
 CONTENT_LAYERS = ("relu3_3", "relu4_2")
 LAYERS = (*STYLE_LAYERS, *CONTENT_LAYERS)  # those that get a metric
 SHALLOW_LAYERS = ("relu1_1", "relu2_1")
@@ -52,7 +54,8 @@ SHALLOW_LAYERS = ("relu1_1", "relu2_1")
 RANKS = dict(zip(LAYERS, (24, 96, 160, 288, 320, 192, 320), strict=True))
 SHARES = {"relu1_1": 0.3, "relu2_1": 0.6, "relu3_1": 1.0, "relu4_1": 0.2, "relu5_1": 0.05}  # a painter's choice
 SIZE = 160  # pixels of a crop
-RATES = (0.02, 1e-3)  # of Muon for filters, of Adam for biases
+RATES = (0.008, 1e-3)  # of Muon for filters, of Adam for biases
+GRAM_WEIGHTS = {"relu1_1": 1.0, "relu2_1": 4.0, "relu3_1": 4.0, "relu4_1": 2.0, "relu5_1": 1.0}
 
 
 class Teacher:
@@ -194,7 +197,8 @@ class Gallery:
         sides = {k: size >> (int(k[4]) - 1) for k in LAYERS}
         self.features = {k: torch.zeros(count, n, n, RANKS[k], dtype=torch.float16) for k, n in sides.items()}
         self.grams = {k: torch.zeros(count, rank, rank) for k, rank in RANKS.items()}
-        self.filled = self.next = 0
+        self.filled = self.next = self.hung = 0
+        self.lock = threading.Lock()
 
     def __len__(self) -> int:
         return self.filled
@@ -203,18 +207,22 @@ class Gallery:
     def put(self, pictures: Tensor, features: dict[str, Tensor]) -> None:
         """Hang up pictures (B, 3, H, W) with their projected features."""
         for i in range(len(pictures)):
-            self.pictures[self.next] = pictures[i].permute(1, 2, 0)
-            for name, f in features.items():
-                self.features[name][self.next] = f[i].permute(1, 2, 0)
-                self.grams[name][self.next] = products(f[i : i + 1], f[i : i + 1])[0]
-            self.next = (self.next + 1) % len(self.pictures)
-            self.filled = min(self.filled + 1, len(self.pictures))
+            grams = {name: products(f[i : i + 1], f[i : i + 1])[0] for name, f in features.items()}
+            with self.lock:
+                self.pictures[self.next] = pictures[i].permute(1, 2, 0)
+                for name, f in features.items():
+                    self.features[name][self.next] = f[i].permute(1, 2, 0)
+                    self.grams[name][self.next] = grams[name]
+                self.next = (self.next + 1) % len(self.pictures)
+                self.filled = min(self.filled + 1, len(self.pictures))
+                self.hung += 1
 
     def draw(self, count: int, generator: torch.Generator) -> Lesson:
         """`count` of its pictures, chosen at random."""
         chosen = torch.randint(self.filled, (count,), generator=generator)
-        features = {k: f[chosen].permute(0, 3, 1, 2).float() for k, f in self.features.items()}
-        return Lesson(self.pictures[chosen].permute(0, 3, 1, 2).float(), features, _pick(self.grams, chosen))
+        with self.lock:
+            features = {k: f[chosen].permute(0, 3, 1, 2).float() for k, f in self.features.items()}
+            return Lesson(self.pictures[chosen].permute(0, 3, 1, 2).float(), features, _pick(self.grams, chosen))
 
 
 def _pick(tensors: dict[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
@@ -349,7 +357,7 @@ def distillation_loss(student: Student, mine: dict[str, Tensor], lesson: Lesson)
         error, gram = layer_errors(student.heads[name], g, cross, wanted)
         loss, terms[name] = loss + error, error.item()
         if name in STYLE_LAYERS:
-            loss, terms[f"gram {name}"] = loss + gram, gram.item()
+            loss, terms[f"gram {name}"] = loss + GRAM_WEIGHTS[name] * gram, gram.item()
     return loss, terms
 
 
@@ -375,14 +383,16 @@ class Muon(torch.optim.Optimizer):
                 for _ in range(5):
                     xx = x @ x.T
                     x = 3.4445 * x + (-4.7750 * xx + 2.0315 * xx @ xx) @ x
-                p.add_(x.view_as(p), alpha=-group["lr"])
+                norm = self.state[p].setdefault("norm", p.norm())  # kept: weights that grow make rates fade
+                p.add_(x.view_as(p), alpha=-group["lr"] * norm.item() / math.sqrt(2 * len(p)))
+                p.mul_(norm / p.norm())
 
 
 class Trainer:
     """A training that can be interrupted: everything but the gallery, which fills again, is in `state_dict`.
 
-    For the first six tenths of `minutes` the student sees the gallery alone: its own judgment is no guide yet to what
-    an optimizer will show it. The learning rate falls to zero in the last seven tenths.
+    For the first tenth of `minutes` the student sees the gallery alone: its own judgment is no guide yet to what an
+    optimizer will show it. The learning rate falls to zero in the last nine tenths.
     """
 
     def __init__(self, teacher: Teacher, photos: list[Tensor], paintings: list[Tensor], minutes: float, seed: int):
@@ -390,33 +400,35 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(seed)
         self.teacher, self.minutes, self.gone, self.index = teacher, minutes, 0.0, 0
         self.photos, self.paintings = (Crops(images, SIZE, self.generator) for images in (photos, paintings))
-        self.gallery, self.easel = Gallery(600, SIZE), Easel(self.photos, self.paintings, count=8)
+        self.gallery, self.easel = Gallery(300, SIZE), Easel(self.photos, self.paintings, count=8)
         self.turn = 0
         self.student = Student()
         self.average = copy.deepcopy(self.student.trunk)
         convs = [m for m in self.student.trunk.body if isinstance(m, nn.Conv2d)]
         self.optimizers = Muon([m.weight for m in convs]), torch.optim.Adam([m.bias for m in convs])
-        teacher.find_basis(torch.stack([self.fresh() for _ in range(60)]))
-
-    def fresh(self) -> Tensor:
-        """A new picture for the gallery (3, SIZE, SIZE): half of them plain photographs, a quarter plain paintings."""
-        kind = self.photos.uniform(0, 1)
-        if kind < 0.75:
-            return (self.photos if kind < 0.5 else self.paintings).one()
-        return (self.photos if kind < 0.9 else self.paintings).spoiled()
+        teacher.find_basis(torch.stack([fresh(self.photos, self.paintings) for _ in range(60)]))
 
     def hang(self) -> None:
-        """Put a new picture in the gallery."""
-        picture = self.fresh()[None]
-        self.gallery.put(picture, self.teacher.project(self.teacher(picture)))
+        """Keep the gallery full of new pictures, four for every step: the work of a thread of its own."""
+        os.nice(5)  # of this thread alone, on Linux
+        generator = torch.Generator().manual_seed(1_000_000 + self.index)
+        photos, paintings = (Crops(c.images, SIZE, generator) for c in (self.photos, self.paintings))
+        start = self.index
+        while self.gone < self.minutes:
+            if self.gallery.hung > 120 + 4 * (self.index - start):
+                time.sleep(0.05)
+                continue
+            picture = fresh(photos, paintings)[None]
+            with torch.no_grad():
+                self.gallery.put(picture, self.teacher.project(self.teacher(picture)))
 
     def step(self) -> dict[str, float]:
         """One step on four pictures of the gallery and, every third time, two being painted; errors by name."""
-        if self.index % 3 == 0 or len(self.gallery) < 100:
-            self.hang()
+        while len(self.gallery) < 100:
+            time.sleep(0.1)
         lesson = self.gallery.draw(4, self.generator)
         mine, gradient_error, more = self.student(lesson.pictures), torch.zeros(()), {}
-        if self.index % 3 == 0 and self.gone > 0.6 * self.minutes:
+        if self.index % 3 == 0 and self.gone > 0.1 * self.minutes:
             chosen = (torch.arange(2) + self.turn) % len(self.easel.age)
             self.turn = int(chosen[-1]) + 1
             painted, features, errors = self.easel.visit(self.teacher, self.student, chosen)
@@ -431,7 +443,7 @@ class Trainer:
         loss, terms = distillation_loss(self.student, mine, lesson)
         self.student.zero_grad()
         (loss + gradient_error).backward()
-        share = min(1, (self.index + 1) / 100, (1 - self.gone / self.minutes) / 0.7)
+        share = min(1, (self.index + 1) / 100, (1 - self.gone / self.minutes) / 0.9)
         for optimizer, rate in zip(self.optimizers, RATES, strict=True):
             optimizer.param_groups[0]["lr"] = rate * max(0.0, share)
             optimizer.step()
@@ -460,6 +472,14 @@ class Trainer:
         vars(self.easel).update(state["easel"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+
+
+def fresh(photos: Crops, paintings: Crops) -> Tensor:
+    """A new picture (3, SIZE, SIZE): half of them are plain photographs, a quarter plain paintings."""
+    kind = photos.uniform(0, 1)
+    if kind < 0.75:
+        return (photos if kind < 0.5 else paintings).one()
+    return (photos if kind < 0.9 else paintings).spoiled()
 
 
 @torch.no_grad()
@@ -546,7 +566,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     torch.set_flush_denormal(True)
     trainer = Trainer(Teacher(), read_images(args.images), read_images(*args.paintings), args.minutes, args.seed)
-    if args.state.exists():
+    if args.state.exists():  # its basis too: heads speak of the directions that the basis names
         trainer.load_state_dict(torch.load(args.state))
     _train(trainer, args.state) if args.command == "train" else _export(trainer, args.validation, args.out)
 
@@ -563,6 +583,7 @@ def _train(trainer: Trainer, path: Path) -> None:
 
     recent: dict[str, list[float]] = {}
     saved = last = time.monotonic()
+    threading.Thread(target=trainer.hang, daemon=True).start()
     while trainer.gone < trainer.minutes:
         for name, value in trainer.step().items():
             recent.setdefault(name, []).append(value)
@@ -578,7 +599,9 @@ def _export(trainer: Trainer, validation: Path, out: Path) -> None:
     """Give the averaged trunk heads of its own, print how near it comes, and write the pocket network."""
     student, teacher = trainer.student, trainer.teacher
     student.trunk.load_state_dict(trainer.average.state_dict())
-    fit_heads(student, teacher, (torch.stack([trainer.fresh() for _ in range(8)]) for _ in range(40)))
+    fit_heads(
+        student, teacher, (torch.stack([fresh(trainer.photos, trainer.paintings) for _ in range(8)]) for _ in range(40))
+    )
     images = [crop(image, 256) for image in read_images(validation)]
     for name, row in evaluate(student, teacher, images).items():
         print(name, "  ".join(f"{k} {v:.3f}" for k, v in row.items()))

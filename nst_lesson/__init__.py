@@ -8,7 +8,7 @@ from .methods.checkpoint import Checkpoint
 from .methods.gatys import Step, coarse_to_fine, optimize, reconstruct, solver, synthesize_texture, transfer
 from .methods.losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
 from .methods.metrics import content_distance, peak_memory_mb, save_results, style_distance
-from .methods.objective import Content, Objective, Patches, Smoothness, Style, transfer_terms
+from .methods.objective import STYLE_SHARES, Content, Objective, Patches, Smoothness, Style, transfer_terms
 from .methods.statistics import layer_mask, nearest_patches
 from .methods.training import Hardware, evaluate, stylizing_loss, train
 from .networks.adain import AnyStyleNetwork, moments, stylize_any
@@ -28,9 +28,9 @@ __version__ = "0.2.0"
 
 # fmt: off
 __all__ = [
-    "CONTENT_LAYERS", "NORMALIZATIONS", "STYLE_LAYERS", "VGG", "AnyStyleNetwork", "BeforeAfter", "Checkpoint",
-    "Content", "GramExplorer", "Hardware", "LayerExplorer", "LessonError", "LiveTransfer", "MaskPainter", "Objective",
-    "Pairs", "Patches", "Photographs", "PictureSlider", "Smoothness", "Step", "Style", "StyleMixer",
+    "CONTENT_LAYERS", "NORMALIZATIONS", "STYLE_LAYERS", "STYLE_SHARES", "VGG", "AnyStyleNetwork", "BeforeAfter",
+    "Checkpoint", "Content", "GramExplorer", "Hardware", "LayerExplorer", "LessonError", "LiveTransfer", "MaskPainter",
+    "Objective", "Pairs", "Patches", "Photographs", "PictureSlider", "Smoothness", "Step", "Style", "StyleMixer",
     "TransformationNetwork", "any_style_loss", "cache_dir", "check", "coarse_to_fine", "content_distance",
     "content_loss", "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix",
     "keep_luminance", "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments",

@@ -217,7 +217,7 @@ def test_two_paintings_are_two_terms_that_one_run_lowers(pocket):
     terms = {name: (100.0, Style(nst.load_image(name, 64))) for name in ("wave", "cubist")}
     steps = list(nst.optimize(content, Objective(pocket, terms | {"content": (1.0, Content(content))}), 8))
     assert {"wave", "cubist", "content"} == set(steps[0].terms)
-    assert all(steps[-1].terms[name] < 0.5 * steps[0].terms[name] for name in terms)
+    assert all(steps[-1].terms[name] < 0.7 * steps[0].terms[name] for name in terms)
 
 
 def test_further_terms_keep_what_is_prepared(pocket):

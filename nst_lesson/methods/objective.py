@@ -1,6 +1,6 @@
 """The objective of everything here: terms by name, each with its weight, over one backbone.
 
-    terms = {"content": (1.0, Content(photo)), "style": (1000.0, Style(painting)), "tv": (20.0, Smoothness())}
+    terms = {"content": (1.0, Content(photo)), "style": (20.0, Style(painting)), "tv": (20.0, Smoothness())}
     objective = Objective(backbone, terms)  # objective(image) gives {"content": ..., "style": ..., "tv": ...}, weighted
 
 A term says what is wanted and knows no network; `Objective` computes its targets once. Several paintings are several
@@ -45,7 +45,10 @@ from .statistics import (
     wasserstein,
 )
 
-STYLE_WEIGHT = 1e3  # the default weight of style against content
+STYLE_WEIGHT = 20.0  # the default weight of style against content
+# The default share of each style layer, chosen by looking. Equal shares, as Gatys et al. 2016 have them, press the
+# shallow layers into grain and paint the painting's objects (relu4_1, relu5_1) into the photograph.
+STYLE_SHARES = dict(zip(STYLE_LAYERS, (0.3, 0.6, 1.0, 0.2, 0.05), strict=True))
 PATCH_LAYERS = ("relu3_1", "relu4_1")  # Li & Wand 2016
 
 
@@ -134,7 +137,7 @@ class Style:
         if self.where_painting is not None:
             check_mask(self.where_painting, self.painting, "where_painting")
         generator = torch.Generator().manual_seed(self.seed)
-        shares = layer_shares(STYLE_LAYERS if self.layers is None else self.layers)
+        shares = layer_shares(STYLE_SHARES if self.layers is None else self.layers)
         distances = {}
         for name, features in _features(backbone, self.painting, shares).items():
             directions = F.normalize(torch.randn(DIRECTIONS, features.shape[1], generator=generator)).to(features)
@@ -280,7 +283,7 @@ def transfer_terms(
     style_weight: float = STYLE_WEIGHT,
     tv_weight: float = 20.0,
     content_layers: Layers = CONTENT_LAYERS,
-    style_layers: Layers = STYLE_LAYERS,
+    style_layers: Layers = STYLE_SHARES,
     normalization: str = NORMALIZATION,
 ) -> dict[str, tuple[float, Term]]:
     """The terms of style transfer: content, style and smoothness (Gatys et al. 2016, eq. 7; Johnson et al. 2016).

@@ -23,7 +23,7 @@ from torch import Tensor
 from ..errors import LessonError, ParameterError
 from ..methods.gatys import Step, transfer
 from ..methods.losses import FeatureExtractor, gram_matrix, layer_shares, style_loss
-from ..methods.objective import STYLE_WEIGHT, Term
+from ..methods.objective import STYLE_SHARES, STYLE_WEIGHT, Term
 from ..networks.backbones import STYLE_LAYERS, Backbone, layer_names
 from ..pictures.images import check_images, load_image, to_pil
 from .show import show_images, show_maps
@@ -196,7 +196,7 @@ class StyleMixer(LiveTransfer):
         **options: Any,
     ) -> None:
         look = {"min": 0, "continuous_update": False}
-        shares = layer_shares(options.pop("style_layers", STYLE_LAYERS))
+        shares = layer_shares(options.pop("style_layers", STYLE_SHARES))
         self.weights = {
             name: ipywidgets.FloatSlider(share / max(shares.values()), max=1, step=0.05, description=name, **look)
             for name, share in shares.items()
