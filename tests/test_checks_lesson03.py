@@ -14,6 +14,11 @@ def loops(f):
     return torch.stack([torch.stack(row, 1) for row in rows], 1)
 
 
+def by_formula(features, target):
+    f = features.reshape(features.shape[1], -1)
+    return torch.where(features > 0, ((f @ f.T - target[0]) @ f / f.numel() ** 2).view_as(features), 0)
+
+
 def by_autograd(features, target):
     before = features.clone().requires_grad_()  # zero where the ReLU was: its slope there is 0 in torch
     f = before.relu().flatten(2)
@@ -34,8 +39,8 @@ RIGHT = [
     ("gram", lambda f: nst.gram_matrix(f.double())),
     ("covariance", lambda g, m: g - torch.einsum("bi,bj->bij", m, m)),
     ("covariance", lambda g, m: g.double() - m.double().unsqueeze(2) @ m.double().unsqueeze(1)),
-    ("style_gradient", by_autograd),
-    ("style_gradient", lambda f, a: by_autograd(f.double(), a.double())),
+    ("style_gradient", by_formula),
+    ("style_gradient", lambda f, a: by_formula(f.double(), a.double())),
     ("mean_std_distance", by_squares),
     ("mean_std_distance", lambda f, t: by_squares(f.double(), t.double())),
 ]
@@ -96,7 +101,7 @@ def of_variances(f, t):
     return (mine - wanted).square().sum() / wanted.square().sum()
 
 
-N, M = 4, 35  # channels and positions of the features that the first three checks use
+M = 35  # positions of the features that the first three checks use
 
 WRONG = [
     ("gram", f_ft, "divides by nothing"),
@@ -113,6 +118,9 @@ WRONG = [
     ("gram", lambda f: f.flatten(2) @ f.flatten(2).abs().flip(1).mT / M, "not symmetric"),
     ("gram", lambda f: f_ft(f).sqrt(), "not F F' / M"),
     ("gram", lambda f: f_ft(f.detach()) / M, "detaches the graph"),
+    ("gram", lambda f: f_ft(f.relu()) / M, "drops the negative values"),
+    ("gram", lambda f: f_ft(f.abs()) / M, "takes absolute values"),
+    ("gram", lambda f: f.flatten(2).detach() @ f.flatten(2).mT / M, "its gradient is not"),
     ("gram", scales_its_input, "modifies its input"),
     ("gram", lambda f: f_ft(f).tolist(), "returns a list"),
     ("covariance", lambda g, m: g + m[:, :, None] * m[:, None], "adds the product"),
@@ -137,9 +145,12 @@ WRONG = [
     ),
     ("style_gradient", lambda f, a: gradient(f, a, -1), "its sign is wrong"),
     ("style_gradient", lambda f, a: gradient(f, a, -1, mask=False), "its sign is wrong"),
-    ("style_gradient", lambda f, a: gradient(f, a, N**2 * M**2), "divides by nothing"),
-    ("style_gradient", lambda f, a: gradient(f, a, N * M), "not by their squares"),
-    ("style_gradient", lambda f, a: gradient(f, a, N**2), "leaves out N^2"),
+    ("style_gradient", lambda f, a: gradient(f, a, f[0].numel() ** 2), "divides by nothing"),
+    ("style_gradient", lambda f, a: gradient(f, a, f[0].numel()), "not by their squares"),
+    ("style_gradient", by_autograd, "asks autograd"),
+    ("style_gradient", lambda f, a: gradient(f, a, f.shape[1]), "divides by N, not by its square"),
+    ("style_gradient", lambda f, a: gradient(f, a, M), "divides by M, not by its square"),
+    ("style_gradient", lambda f, a: gradient(f, a, f.shape[1] ** 2), "leaves out N^2"),
     ("style_gradient", lambda f, a: gradient(f, a, M**2), "leaves out M^2"),
     ("style_gradient", lambda f, a: gradient(f, a, 1 / 4), "a quarter of the gradient"),
     ("style_gradient", lambda f, a: gradient(f, a, 1 / 2), "half of the gradient"),
@@ -158,6 +169,8 @@ WRONG = [
     ("mean_std_distance", lambda f, t: ratio(f, t).sqrt(), "square root at the end"),
     ("mean_std_distance", lambda f, t: ratio(f, t).item(), "returns a float"),
     ("mean_std_distance", lambda f, t: ratio(f.detach(), t), "detaches the graph"),
+    ("mean_std_distance", lambda f, t: ratio(f.relu(), t.relu()), "drops the negative values"),
+    ("mean_std_distance", lambda f, t: ratio(f.abs(), t.abs()), "takes absolute values"),
     ("mean_std_distance", lambda f, t: 2 * ratio(f, t), "is right"),
 ]
 

@@ -227,7 +227,7 @@ WRONG = [
     ("fast_loss", lambda *a: one_by_one(*a).item(), "returns a float"),
     ("fast_loss", lambda n, p, v, g: one_by_one(torch.nn.Identity(), p, v, g), "never calls the network"),
     ("fast_loss", lambda n, p, v, g: v(n(p), g)["relu4_2"].sum(), "looks for the layer 'relu4_2'"),
-    ("fast_loss", lambda n, p, v, g: v(p, ["relu9_9"]), "raised ValueError: unknown layer 'relu9_9'"),
+    ("fast_loss", lambda n, p, v, g: v(p, ["relu9_9"]), ": unknown layer 'relu9_9'"),
     ("draw_of", lambda s, p, b, n: divmod(s * b + p, n), "counts steps from 0"),
     ("draw_of", lambda s, p, b, n: divmod((s - 1) * b + p - 1, n), "counts places from 1"),
     ("draw_of", lambda s, p, b, n: divmod((s - 1) * b, n), "forgets the place"),

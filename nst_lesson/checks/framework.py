@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 import random
+import sysconfig
+import textwrap
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,16 +23,25 @@ class Wrong(Exception):
     """What is wrong with an answer, in one sentence that names the broken property."""
 
 
-def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
+def exercise(check: Callable | None = None, *, otherwise: Callable | None = None) -> Any:
     """Turn `check`, which raises Wrong for a wrong answer, into what a notebook calls: it prints a line, never raises.
 
     A stub that still raises NotImplementedError is "not attempted yet", so that an untouched notebook runs to its end.
     Whatever mode the notebook is in, the check runs with gradients and in float32, and leaves everything as it was.
+
+    Where the cells that follow need the function, `@exercise(otherwise=ours)` names one of ours that does the same. The
+    check then returns the student's function if it is right, and ours until then:
+
+        gram = nst.check.gram(gram)
+
+    A check without one returns None, so that a notebook shows nothing but the line.
     """
+    if check is None:
+        return functools.partial(exercise, otherwise=otherwise)
 
     @functools.wraps(check)
-    def run(answer: Callable) -> None:
-        name = check.__name__
+    def run(answer: Callable) -> Callable | None:
+        name, right = check.__name__, False
         try:
             with _surroundings():
                 check(answer)
@@ -37,12 +50,27 @@ def exercise(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
         except Wrong as wrong:
             print(f"{name}: not yet - {wrong}")
         except Exception as error:  # the student's own error is the message, not a traceback through our code
-            reason = str(error).partition("\n")[0]
-            print(f"{name}: not yet - it raised {type(error).__name__}: {reason}")
+            print(f"{name}: not yet - it raised {type(error).__name__}{_line_of(error)}: {_in_one_line(error)}")
         else:
             print(f"{name}: correct")
+            right = True
+        return answer if right and otherwise else otherwise
 
+    run.otherwise = otherwise  # type: ignore[attr-defined]
     return run
+
+
+def _line_of(error: Exception) -> str:
+    """ " in line 3, `x = y + 1`": the deepest line of the student's that an error came through, "" where none is."""
+    others = {Path(__file__).parents[1], *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))}
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if others.isdisjoint(Path(frame.filename).parents)]
+    return f" in line {own[-1].lineno}, `{own[-1].line}`" if own else ""
+
+
+def _in_one_line(error: Exception) -> str:
+    """The message of an error, whose lists and line breaks torch spreads over a page, as one line of modest length."""
+    return textwrap.shorten(str(error), 300, placeholder=" ...")
 
 
 @contextmanager
@@ -74,6 +102,17 @@ def call(answer: Callable, *inputs: object) -> Any:
         if isinstance(x, Tensor) and old is not None and not torch.equal(x.detach(), old.detach()):
             raise Wrong("it modifies its input: build a new tensor instead of changing the one you were given")
     return result
+
+
+def call_without_autograd(answer: Callable, *inputs: object) -> Any:
+    """call(answer, *inputs) for a formula of a gradient, which needs no graph; Wrong where it asks autograd instead."""
+    try:
+        with torch.no_grad():
+            return call(answer, *inputs)
+    except RuntimeError as error:
+        if "does not require grad" in str(error):
+            raise Wrong("it asks autograd: write the formula itself") from error
+        raise
 
 
 def expect_tensor(result: object, shape: Sequence[int]) -> Tensor:

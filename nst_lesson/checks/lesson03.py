@@ -7,15 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
+from ..methods.losses import gram_matrix
+from .framework import Wrong, call, call_without_autograd, close, exercise, expect_gradient, expect_tensor, expect_value
 
 SHAPE = (2, 4, 5, 7)  # pictures, channels, height and width all differ, so that no two can be confused
 
 
-@exercise
+@exercise(otherwise=gram_matrix)
 def gram(answer: Callable[[Tensor], Tensor]) -> None:
     """F F' / M of each picture of a batch of features (B, N, H, W): (B, N, N)."""
-    features = _random(SHAPE, seed=1).requires_grad_()
+    features = (_random(SHAPE, seed=1) - 0.3).requires_grad_()  # of both signs, as pocket's style layers are
     x = features.double()
     f = x.flatten(2)
     batch, n, m = f.shape
@@ -31,7 +32,10 @@ def gram(answer: Callable[[Tensor], Tensor]) -> None:
         raise Wrong("the matrix is not symmetric: multiply F by its own transpose")
     centered, scrambled = f - f.mean(2, keepdim=True), x.reshape(batch, m, n)
     summed = (f @ f.mT).sum(0).expand(batch, n, n)
+    positive, size = f.relu(), f.abs()
     named = {
+        "it drops the negative values: F takes the features as they are": positive @ positive.mT / m,
+        "it takes absolute values: F takes the features as they are": size @ size.mT / m,
         "it divides by nothing: divide by the number of positions, M = H W": wanted * m,
         "it divides by H only: M is H times W": wanted * m / SHAPE[2],
         "it divides by W only: M is H times W": wanted * m / SHAPE[3],
@@ -78,13 +82,13 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 @exercise
 def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """(G - A) F / (N^2 M^2) where F > 0, else 0, of features (1, N, H, W) and an undivided target A (1, N, N)."""
-    shape = (1, *SHAPE[1:])
+    shape = (1, 6, 5, 7)  # with N = 4 a missing square would look like the missing 1/4
     features = (_random(shape, seed=3) - 0.4).relu()
     f, a = features.double().flatten(2), _random(shape, seed=4).double().flatten(2)
     (_, n, m), target = f.shape, a @ a.mT
     share, mask = n**2 * m**2, features > 0
     wanted = ((f @ f.mT - target) @ f / share).reshape(shape) * mask
-    result = call(answer, features, target.float())
+    result = call_without_autograd(answer, features, target.float())
     if isinstance(result, Tensor) and tuple(result.shape) in {(1, n, m), (n, m)}:
         raise Wrong(f"it returns the shape {tuple(result.shape)}: bring it back to that of the features, {shape}")
     result = expect_tensor(result, shape).detach()
@@ -96,6 +100,8 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         ),
         "it divides by nothing: put 1/(N^2 M^2) in front": wanted * share,
         "it divides by N and M, not by their squares": wanted * n * m,
+        "it divides by N, not by its square": wanted * n,
+        "it divides by M, not by its square": wanted * m,
         "it leaves out N^2, the square of the number of channels": wanted * n**2,
         "it leaves out M^2, the square of the number of positions": wanted * m**2,
         "it is a quarter of the gradient: the 1/4 cancels, with 2 of the square and 2 of F F'": wanted / 4,
@@ -112,8 +118,8 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 @exercise
 def mean_std_distance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Relative squared distance of means and deviations of features (1, N, H, W) and target (1, N, h, w): a scalar."""
-    features = _random((1, 4, 3, 5), seed=5).requires_grad_()
-    target = 2 * _random((1, 4, 4, 2), seed=6) + torch.arange(4.0).view(1, 4, 1, 1)  # each channel has its own mean
+    features = (_random((1, 4, 3, 5), seed=5) - 0.3).requires_grad_()
+    target = 2 * _random((1, 4, 4, 2), seed=6) + torch.arange(-1.0, 3).view(1, 4, 1, 1)  # each channel's mean differs
     f, t = features.double().flatten(2)[0], target.double().flatten(2)[0]
     apart, energy, own = _moments_apart(f, t)
     wanted = apart.sum() / energy.sum()
@@ -122,7 +128,13 @@ def mean_std_distance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     of_all, energy_of_all, _ = _moments_apart(f.reshape(1, -1), t.reshape(1, -1))
     variances = (f.var(1, correction=0) - t.var(1, correction=0)).square().sum()
     variance_energy = t.var(1, correction=0).square().sum()
+    positive, size = (
+        (a.sum() / e.sum())
+        for a, e, _ in (_moments_apart(*pair) for pair in ((f.relu(), t.relu()), (f.abs(), t.abs())))
+    )
     named = {
+        "it drops the negative values: take the features as they are": positive,
+        "it takes absolute values: take the features as they are": size,
         "it divides the variance by M - 1: pass correction=0": unbiased.sum() / its_energy.sum(),
         "it compares variances: take their square roots": (apart[0] + variances) / (energy[0] + variance_energy),
         "it is not relative: divide by the target's own sum of squares": apart.sum(),
