@@ -437,7 +437,7 @@ def test_every_page_is_reached_from_the_index_and_its_sliders_move(new_page, sit
 
 
 def test_no_page_is_wider_than_a_phone(new_page, site):
-    page = new_page(**PHONE)
+    page = new_page(**PHONE, color_scheme="dark")
     width = PHONE["viewport"]["width"]
     for name in ("index", *lessons()):
         page.goto(site.replace("index.html", f"{name}.html"))
@@ -445,3 +445,27 @@ def test_no_page_is_wider_than_a_phone(new_page, site):
         wide = """[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
             && !e.closest('pre, table, math')).map(e => e.outerHTML.slice(0, 200)).slice(0, 5)"""
         assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(wide)
+        scrolling = "blocks => blocks.filter(e => e.scrollWidth > e.clientWidth + 1).length"
+        assert page.locator("main pre:visible").evaluate_all(scrolling) == 0  # code wraps
+
+
+def test_the_site_is_walked_and_searched_without_a_server(new_page, site):
+    page, names = new_page(), list(lessons())
+    page.goto(site)
+    page.get_by_label("Search").fill("gram NOISE")
+    page.locator("#found a").first.click()
+    page.wait_for_url("**/03_gram_matrices.html#*")
+    contents = page.locator(".contents")
+    assert contents.evaluate("e => e.open")
+    contents.locator("li a").nth(3).click()
+    page.wait_for_url("**#*")
+    page.locator("a[rel=next]").first.click()
+    page.wait_for_url(f"**/{names[4]}.html")
+    solution = page.locator("details", has=page.get_by_text("Solution", exact=True)).first
+    code = solution.locator("pre")
+    assert not code.is_visible()
+    solution.locator("summary").click()
+    assert code.is_visible() and "def " in code.inner_text()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    assert not page.locator(".contents").evaluate("e => e.open")

@@ -3,12 +3,14 @@
 import base64
 import html
 import io
+import json
 import re
 from urllib.parse import unquote
 
 import nbformat
 import pytest
 from PIL import Image
+from pygments.styles import get_style_by_name
 from tiny import write_lesson
 
 from nst_lesson.course import pages
@@ -79,26 +81,101 @@ def test_widgets_which_are_dead_on_a_page_are_left_out(page_of):
     assert "IntSlider" not in page and "slide" in page
 
 
-def test_every_page_of_the_course_and_the_index_load_nothing(tmp_path):
-    paths = list(lessons().values())
-    index = pages.write_site(paths, tmp_path).read_text(encoding="utf-8")
-    for path in paths:
-        assert f'href="{path.stem}.html"' in index
-        page = (tmp_path / f"{path.stem}.html").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The pages of the course, index first: name -> text."""
+    index = pages.write_site(list(lessons().values()), tmp_path_factory.mktemp("site"))
+    return {path.stem: path.read_text(encoding="utf-8") for path in (index, *index.parent.glob("[0-9]*.html"))}
+
+
+def test_every_page_of_the_course_and_the_index_load_nothing(site):
+    index = site["index"]
+    for name in lessons():
+        assert f'href="{name}.html"' in index
+        page = site[name]
         assert LOADED.search(page) is None
         assert "No description has been provided" not in page
         prose = re.sub(r"<pre.*?</pre>|<code.*?</code>|<script.*?</script>", "", page, flags=re.DOTALL)
         assert not re.search(r"\$[^$\n<]+\$", prose)  # every formula was drawn
     assert LOADED.search(index) is None
-    assert index.count("data:image/jpeg;base64,") == len(paths)
+    assert index.count("data:image/jpeg;base64,") == len(lessons())
+
+
+@pytest.mark.parametrize("name", lessons())
+def test_each_hint_and_solution_is_folded_and_has_its_content(site, name):
+    written = "\n".join(cell.source for cell in nbformat.read(lessons()[name], as_version=4).cells)
+    folded = re.findall(r"<details([^>]*)><summary>(?:Hint|Solution)</summary>(.*?)</details>", site[name], re.DOTALL)
+    assert len(folded) == len(re.findall("<summary>(?:Hint|Solution)</summary>", written)) >= 6
+    assert all(attributes == "" and len(re.sub("<[^>]*>|\\s", "", text)) > 10 for attributes, text in folded)
+
+
+def test_each_page_leads_to_its_neighbors_to_the_index_and_to_its_own_sections(site):
+    names = list(lessons())
+    for name, before, after in zip(names, [None, *names], [*names[1:], None], strict=False):
+        page = site[name]
+        wanted = {("prev", before), ("next", after)} - {("prev", None), ("next", None)}
+        assert set(re.findall(r'rel="(prev|next)" href="(.*?)\.html"', page)) == wanted
+        assert page.count('href="index.html"') == 2  # above and below
+        anchors = re.findall(r'<li class="h[23]"><a href="#([^"]+)"', page)
+        assert len(anchors) >= 8 and all(f' id="{anchor}"' in page for anchor in anchors)
+
+
+def test_the_search_knows_the_text_of_every_section(site):
+    (text,) = re.findall('<script type="application/json" id="sections">(.*?)</script>', site["index"], re.DOTALL)
+    found = [part for part in json.loads(text) if "total_variation_l1(image)" in part["text"]]
+    assert {part["link"].partition("#")[0] for part in found} == {"04_gatys_style_transfer.html"}
+    assert all(part["title"].startswith("04") and "¶" not in part["text"] for part in found)
+
+
+def test_hidden_code_is_folded_and_other_code_is_not(page_of):
+    hidden = nbformat.v4.new_code_cell("# Setup <1>\nx = 1", metadata={"jupyter": {"source_hidden": True}})
+    page = page_of(hidden, nbformat.v4.new_code_cell("y = 1"))
+    assert page.count('<details class="code"><summary>Setup &lt;1&gt;</summary>') == page.count("<details") == 1
+
+
+def test_a_picture_beside_the_notebook_is_taken_in_and_no_other_file_is(tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (tmp_path / "book" / "link.png").symlink_to(tmp_path / "secret.png")
+    Image.new("RGB", (2, 2)).save(tmp_path / "book" / "my picture.png")
+    names = ("my%20picture.png", "link.png", "../secret.png", f"{tmp_path}/secret.png", "none.png")
+    cell = markdown("\n\n".join(f"![a]({name})" for name in names))
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "book" / "a.ipynb")
+    pages.write_page(tmp_path / "book" / "a.ipynb", tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") == 1
+    assert base64.b64encode(b"secret").decode() not in page
+
+
+def luminance(color):
+    """Of #rgb or #rrggbb, relative, as WCAG 2 defines it."""
+    digits = color.lstrip("#") if len(color) > 4 else "".join(2 * digit for digit in color.lstrip("#"))
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(*colors):
+    darker, lighter = sorted(map(luminance, colors))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("theme", pages.COLORS)
+def test_text_and_code_have_enough_contrast_in_both_themes(theme):
+    sheet = (pages.TEMPLATES / "style.css").read_text(encoding="utf-8")
+    color = dict(re.findall(r"--(\w+): (#\w+);", sheet.split("@media")[theme == "dark"]))
+    pairs = [(color[ink], color[paper]) for ink in ("ink", "faint", "link", "bad") for paper in ("paper", "code")]
+    pairs += [(f"#{of['color']}", color["code"]) for kind, of in get_style_by_name(pages.COLORS[theme])
+              if of["color"] and "Error" not in str(kind) and "Generic" not in str(kind)]  # fmt: skip
+    assert len(pairs) > 20 and min(contrast(*pair) for pair in pairs) >= 4.5
 
 
 def test_a_notebook_with_an_odd_name_or_without_cells_has_a_card(tmp_path):
     path = tmp_path / '"><script>alert(1)<script>&%.ipynb'
     nbformat.write(nbformat.v4.new_notebook(), path)
     index = pages.write_site([path], tmp_path / "site").read_text(encoding="utf-8")
-    assert "<script>" not in index
-    (link,) = re.findall('href="([^"]*)"', index)
+    assert "<script>alert" not in index
+    (link,) = re.findall('<a href="([^"]*)"', index)
     assert (tmp_path / "site" / unquote(html.unescape(link))).is_file()
 
 

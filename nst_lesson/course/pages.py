@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 import logging
+import mimetypes
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from urllib.parse import quote
+from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 import latex2mathml.converter
-from jinja2 import DictLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from PIL import Image
+from pygments.formatters import HtmlFormatter
 
 from ..errors import LessonError
 from ..paths import atomic_path
@@ -26,91 +32,80 @@ from .results import writable
 FORMULA = re.compile(r"(?P<code>(`+).*?\2)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 PLACE = re.compile(r"formula(\d+)place")
 LESSON_LINK = re.compile(r"\]\(([\w./-]+)\.ipynb([#)])")
-THUMBNAIL = 480  # pixels wide, in the index
-GENERATOR = '<meta content="nst-lesson" name="generator"/>'  # of every page, in nbconvert's order of attributes
+HEADING = re.compile(r'<(?P<tag>h[23]) id="(?P<anchor>[^"]*)">(?P<text>.*?)<a class="anchor-link"', re.DOTALL)
+INLINE = re.compile(r"</?(?:span|code|em|strong)\b[^>]*>")  # tags that do not part words
+UNREAD = re.compile(r'<(style|script|math)\b.*?</\1>|<a class="anchor-link".*?</a>|<[^>]*>', re.DOTALL)
+LOCAL_PICTURE = re.compile(r'(<img\b[^>]*?\bsrc=")([^":]+)(?=")')
+THUMBNAIL = 560  # pixels wide, in the index
+GENERATOR = '<meta content="nst-lesson" name="generator"/>'  # of every page
+TEMPLATES = Path(__file__).with_name("templates")
+COLORS = {"light": "xcode", "dark": "monokai"}  # styles of Pygments with a contrast of 4.5 : 1 on style.css's --code
 
-# nbconvert's page for JupyterLab without what it loads from the web (formulas come as MathML, nothing else is used),
-# as wide as a line of prose may be, with room for a phone, and with alt text for those who cannot see the pictures.
-TEMPLATES = {
-    "page.html.j2": """{%- extends 'lab/index.html.j2' -%}
-{%- block html_head_js_requirejs -%}{%- endblock -%}
-{%- block html_head_js_mathjax -%}{%- endblock -%}
-{%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block html_head_css -%}
-{{ resources.generator }}
-<style>
-  main { max-width: 58rem; margin: auto; }
-  :root { --jp-cell-prompt-width: 80px; }  /* room for "Out[10]:", and code and outputs in one line */
-  .jp-InputPrompt, .jp-OutputPrompt { box-sizing: border-box; }
-  .jp-OutputArea-output img, .jp-RenderedMarkdown img { max-width: 100%; height: auto; }
-  .jp-RenderedHTMLCommon table { display: block; overflow-x: auto; max-width: 100%; }
-  .jp-RenderedHTMLCommon math[display=block] { margin: 0.7em 0; padding: 0.3em 0; overflow: auto hidden; }
-  .jp-InputArea-editor .highlight pre, .jp-RenderedText pre { white-space: pre; overflow-x: auto; }
-  @media (max-width: 48rem) { .jp-InputPrompt, .jp-OutputPrompt { display: none; } body { padding: 4px; } }
-</style>
-{%- endblock -%}
-{%- macro picture(output, kind) -%}
-<div class="jp-RenderedImage jp-OutputArea-output">
-<img alt="{{ output | get_metadata('alt', kind) | escape_html }}" src="data:{{ kind }};base64,{{ output.data[kind] }}">
-</div>
-{%- endmacro -%}
-{%- block data_png scoped -%}{{ picture(output, 'image/png') }}{%- endblock -%}
-{%- block data_jpg scoped -%}{{ picture(output, 'image/jpeg') }}{%- endblock -%}
-"""
-}
-INDEX = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-{generator}
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Neural style transfer</title>
-<style>
-  body {{ max-width: 60rem; margin: auto; padding: 1rem; font: 16px/1.5 sans-serif; color: #222; }}
-  ul {{ list-style: none; padding: 0; display: grid; gap: 1.5rem;
-    grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }}
-  a {{ color: inherit; text-decoration: none; }}
-  img {{ width: 100%; aspect-ratio: 3 / 2; object-fit: cover; border-radius: 4px; }}
-  h2 {{ font-size: 1.1rem; margin: 0.4rem 0 0; }}
-  p {{ margin: 0.2rem 0; }}
-</style>
-<h1>Neural style transfer</h1>
-<p>The lessons as pages to read. To run them, open the notebooks.</p>
-<ul>
-{cards}
-</ul>
-</html>
-"""
-CARD = """<li><a href="{link}"><img alt="{alt}" src="data:image/jpeg;base64,{picture}"><h2>{title}</h2>
-<p>{text}</p></a></li>"""
+
+class Link(NamedTuple):
+    """A page of the site, as another page names it."""
+
+    link: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A notebook as HTML: its title, its cells, and the headings among them (tag, anchor, text)."""
+
+    title: str
+    body: str
+    headings: list[dict[str, str]]
+
+    @classmethod
+    def read(cls, notebook: Path) -> Page:
+        """The page of a notebook with its stored outputs, pictures and formulas included.
+
+        Raises LessonError where the file is not a notebook.
+        """
+        content = without_widgets(read_notebook(notebook))
+        title, formulas = title_of(content, notebook), _prepare(content)
+        log = logging.getLogger(f"{__name__}.page")
+        log.setLevel(logging.ERROR)  # nbconvert warns of every figure without alt text; here the prose describes them
+        # nbconvert's own embed_images closes <details> early, since it parses each fragment of HTML alone.
+        exporter = HTMLExporter(
+            log=log,
+            extra_loaders=[FileSystemLoader(TEMPLATES)],
+            template_file="cells.html.j2",
+            exclude_input_prompt=True,
+            exclude_output_prompt=True,
+        )
+        body, _ = exporter.from_notebook_node(content)
+        body = PLACE.sub(lambda match: formulas[int(match[1])], body)
+        body = LOCAL_PICTURE.sub(lambda match: match[1] + _embedded(match[2], notebook.parent), body)
+        return cls(title, body, [match.groupdict() for match in HEADING.finditer(body)])
+
+    def write(self, page: Path, **around: Link | bool | None) -> None:
+        """Write it into a file of its own; `around` are the pages `before` and `after`, and whether there is a `home`.
+
+        HTML and scripts in the notebook's text and outputs stay active: trust the notebook before you open the page.
+        """
+        text = _template("page.html.j2").render(vars(self) | around | {"generator": GENERATOR, "style": _style()})
+        _write(page, text)
+
+    def sections(self, link: str) -> list[dict[str, str]]:
+        """What a search looks through: the text below each heading, with its address."""
+        starts = [match.start() for match in HEADING.finditer(self.body)]
+        parts = [self.body[a:b] for a, b in pairwise([0, *starts, len(self.body)])]
+        places = [{"anchor": "", "text": ""}, *self.headings]
+        return [
+            {
+                "link": f"{link}#{html.unescape(place['anchor'])}" if place["anchor"] else link,
+                "title": _text(f"{self.title} · {place['text']}".rstrip(" ·")),
+                "text": _text(part),
+            }
+            for place, part in zip(places, parts, strict=True)
+        ]
 
 
 def write_page(notebook: Path, page: Path) -> None:
-    """Write a notebook with its stored outputs as one HTML page, pictures and formulas included; needs no network.
-
-    HTML and scripts in the notebook's text and outputs stay active in the page: trust the notebook before you open it.
-    Raises LessonError where the file is not a notebook.
-    """
-    log = logging.getLogger(f"{__name__}.page")
-    log.setLevel(logging.ERROR)  # nbconvert warns of every figure without alt text; here the prose describes them
-    content = without_widgets(read_notebook(notebook))
-    formulas: list[str] = []
-    for cell in content.cells:
-        if cell.cell_type == "markdown":
-            cell.source = FORMULA.sub(lambda match: _set_aside(match, formulas), cell.source)
-            cell.source = LESSON_LINK.sub(r"](\1.html\2", cell.source)
-        for output in cell.get("outputs", []):
-            if gif := output.get("data", {}).get("image/gif"):  # nbconvert does not know moving pictures
-                alt = html.escape(output.metadata.get("image/gif", {}).get("alt", ""))
-                output.data = {"text/html": f'<img alt="{alt}" src="data:image/gif;base64,{gif}">'}
-    metadata = {"path": str(notebook.parent), "name": title_of(content, notebook)}
-    resources = {"metadata": metadata, "generator": GENERATOR}
-    exporter = HTMLExporter(
-        embed_images=True, log=log, extra_loaders=[DictLoader(TEMPLATES)], template_file="page.html.j2"
-    )
-    body, _ = exporter.from_notebook_node(content, resources=resources)
-    body = PLACE.sub(lambda match: formulas[int(match[1])], body)
-    with atomic_path(page) as temporary:
-        temporary.write_text(body, encoding="utf-8")
+    """Write a notebook with its stored outputs as one HTML page that needs no network; raises as `Page.read` does."""
+    Page.read(notebook).write(page)
 
 
 def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
@@ -120,19 +115,79 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
     file that is not such a page, and where a notebook cannot be read or the folder cannot be written.
     """
     index = folder / "index.html"
-    pages = [folder / f"{path.stem}.html" for path in notebooks]
-    for page, count in Counter([*pages, index]).items():
+    files = [folder / f"{path.stem}.html" for path in notebooks]
+    for file, count in Counter([*files, index]).items():
         if count > 1:
-            raise LessonError(f"{count} pages would have the name {page.name}: write them into folders of their own")
-        if page.is_file() and GENERATOR not in page.read_text(encoding="utf-8", errors="replace"):
-            raise LessonError(f"{page} is not a page of this command: move it, or choose another folder with -o")
-    cards = [_card(read_notebook(path), path) for path in notebooks]
+            raise LessonError(f"{count} pages would have the name {file.name}: write them into folders of their own")
+        if file.is_file() and GENERATOR not in file.read_text(encoding="utf-8", errors="replace"):
+            raise LessonError(f"{file} is not a page of this command: move it, or choose another folder with -o")
+    pages = [Page.read(path) for path in notebooks]
+    links = [Link(quote(file.name), page.title) for file, page in zip(files, pages, strict=True)]
+    cards = [_card(path) | link._asdict() for path, link in zip(notebooks, links, strict=True)]
+    sections = [part for page, link in zip(pages, links, strict=True) for part in page.sections(link.link)]
     with writable(folder):
-        for path, page in zip(notebooks, pages, strict=True):
-            write_page(path, page)
-        with atomic_path(index) as temporary:
-            temporary.write_text(INDEX.format(generator=GENERATOR, cards="\n".join(cards)), encoding="utf-8")
+        for file, page, before, after in zip(files, pages, [None, *links], [*links[1:], None], strict=False):
+            page.write(file, before=before, after=after, home=True)
+        _write(
+            index,
+            _template("index.html.j2").render(
+                generator=GENERATOR,
+                style=_style(),
+                cards=cards,
+                search=(TEMPLATES / "search.js").read_text(encoding="utf-8"),
+                sections=json.dumps(sections, ensure_ascii=False).replace("<", "\\u003c"),
+            ),
+        )
     return index
+
+
+def _text(body: str) -> str:
+    """What a person reads of HTML, in one line."""
+    return " ".join(html.unescape(UNREAD.sub(" ", INLINE.sub("", body))).split())
+
+
+def _write(file: Path, text: str) -> None:
+    with atomic_path(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _template(name: str) -> Template:
+    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template(name)
+
+
+def _style() -> str:
+    """The style sheet of every page, with the colors of code in the light and in the dark theme."""
+    light, dark = (
+        HtmlFormatter(style=name, nobackground=True).get_style_defs(".highlight") for name in COLORS.values()
+    )
+    sheet = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n.highlight * {{ color: inherit; }}\n{dark}\n}}\n{sheet}"
+
+
+def _prepare(notebook: NotebookNode) -> list[str]:
+    """Make a notebook ready for nbconvert, and return its formulas as MathML; the text keeps their places."""
+    formulas: list[str] = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = FORMULA.sub(lambda match: _set_aside(match, formulas), cell.source)
+            cell.source = LESSON_LINK.sub(r"](\1.html\2", cell.source)
+        for output in cell.get("outputs", []):
+            if gif := output.get("data", {}).get("image/gif"):  # nbconvert does not know moving pictures
+                alt = html.escape(output.metadata.get("image/gif", {}).get("alt", ""))
+                output.data = {"text/html": f'<img alt="{alt}" src="data:image/gif;base64,{gif}">'}
+    return formulas
+
+
+def _embedded(source: str, folder: Path) -> str:
+    """The address of a picture file as data, so that the page stands alone; what is not in `folder` stays as it is.
+
+    A link out of the folder is not followed: it would put a file of the reader's machine into a page to hand on.
+    """
+    path = folder / unquote(html.unescape(source))
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    if not kind.startswith("image/") or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        return source
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
@@ -151,19 +206,19 @@ def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
     return f"formula{len(formulas) - 1}place"
 
 
-def _card(notebook: NotebookNode, path: Path) -> str:
-    """A lesson in the index: its title, its first sentence, and the largest of its pictures."""
+def _card(path: Path) -> dict[str, str]:
+    """What the index shows of a lesson beside its title: its first sentence, and the largest of its pictures."""
+    notebook = read_notebook(path)
     first = notebook.cells[0].source if notebook.cells else ""
     paragraphs = [p for p in first.split("\n\n") if p and not p.startswith(("#", "[!["))]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     pictures = [output for output in outputs if "image/jpeg" in output["data"]]
     best = max(pictures, key=lambda output: len(output["data"]["image/jpeg"]), default=None)
-    alt = best["metadata"].get("image/jpeg", {}).get("alt", "") if best else ""
-    text = html.escape(re.sub(r"[*_`]", "", paragraphs[0]) if paragraphs else "")
-    picture = _thumbnail(best["data"]["image/jpeg"]) if best else ""
-    title = html.escape(title_of(notebook, path))
-    link = html.escape(quote(f"{path.stem}.html"))
-    return CARD.format(link=link, alt=html.escape(alt), picture=picture, title=title, text=text)
+    return {
+        "text": re.sub(r"[*_`]", "", paragraphs[0]) if paragraphs else "",
+        "picture": _thumbnail(best["data"]["image/jpeg"]) if best else "",
+        "alt": best["metadata"].get("image/jpeg", {}).get("alt", "") if best else "",
+    }
 
 
 def _thumbnail(encoded: str) -> str:
