@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 import nst_lesson as nst
-from nst_lesson.cli.train import main
+from nst_lesson.cli.main import main
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.methods.any_style import LOSS_LAYERS, any_style_loss
 from nst_lesson.methods.training import train
@@ -210,7 +210,22 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
 
 
 def command(folder, *more, steps=3):
-    options = ["any", "--out", folder, "--size", 32, "--steps", steps, "--width", 0.2, "--blocks", 1, "--device", "cpu"]
+    options = [
+        "train",
+        "any",
+        "--out",
+        folder,
+        "--size",
+        32,
+        "--steps",
+        steps,
+        "--width",
+        0.2,
+        "--blocks",
+        1,
+        "--device",
+        "cpu",
+    ]
     return [*map(str, options), "--report-every", "1", "--workers", "0", *more]
 
 
@@ -237,9 +252,9 @@ def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
 
 
 def test_two_processes_follow_one_with_twice_the_batch(tmp_path):
-    one = [sys.executable, "-m", "nst_lesson.cli.train", *command(tmp_path / "one", "--batch-size", "4", steps=4)]
+    one = [sys.executable, "-m", "nst_lesson", *command(tmp_path / "one", "--batch-size", "4", steps=4)]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    two = [*launcher, "-m", "nst_lesson.cli.train", *command(tmp_path / "two", "--batch-size", "2", steps=4)]
+    two = [*launcher, "-m", "nst_lesson", *command(tmp_path / "two", "--batch-size", "2", steps=4)]
     runs = [subprocess.run(words, capture_output=True, text=True) for words in (one, two)]
     losses = [[float(line.split()[3]) for line in run.stdout.splitlines() if "loss" in line] for run in runs]
     assert len(losses[0]) == 4, runs[0].stderr[-2000:] + runs[1].stderr[-2000:]

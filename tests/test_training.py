@@ -14,7 +14,7 @@ from readings import Readings
 from safetensors.torch import load_file
 from torch import nn
 
-from nst_lesson.cli.train import main
+from nst_lesson.cli.main import main
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.methods import checkpoint as checkpoint_module
 from nst_lesson.methods.checkpoint import Checkpoint, TrainingState
@@ -266,7 +266,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_checkpoint_before
 def command(out, *options, steps=24):
     """A training so small that a step takes some hundredths of a second, with a checkpoint every second step."""
     small = "--width 0.1 --size 64 --batch-size 2 --workers 0 --checkpoint-every 2 --report-every 1 --device cpu"
-    module = ["-m", "nst_lesson.cli.train", "fast", "wave", "--out", str(out), "--steps", str(steps)]
+    module = ["-m", "nst_lesson", "train", "fast", "wave", "--out", str(out), "--steps", str(steps)]
     return [sys.executable, *module, *small.split(), *options]
 
 
@@ -350,16 +350,19 @@ def test_a_checkpoint_may_be_a_path(tmp_path, kind):
 
 def test_a_second_training_into_one_folder_is_refused(tmp_path, capsys):
     with locked(tmp_path, "training"):
-        assert main(["fast", "wave", "--out", str(tmp_path), "--size", "64", "--width", "0.1", "--steps", "1"]) == 2
+        assert (
+            main(["train", "fast", "wave", "--out", str(tmp_path), "--size", "64", "--width", "0.1", "--steps", "1"])
+            == 2
+        )
     (line,) = capsys.readouterr().err.splitlines()
     assert "another training is writing into" in line
     assert not list(tmp_path.glob("*.safetensors"))
 
 
 def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
-    assert main(["fast", "wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
+    assert main(["train", "fast", "wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("python -m nst_lesson.cli.train: no images")
+    assert line.startswith("nst-lesson: no images")
 
 
 @pytest.mark.parametrize(
@@ -376,4 +379,4 @@ def test_bad_input_to_the_command_is_one_line_also_from_a_worker(tmp_path, optio
     result = subprocess.run(command("out", *options), cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
-    assert line.startswith(f"python -m nst_lesson.cli.train: {message}")
+    assert line.startswith(f"nst-lesson: {message}")

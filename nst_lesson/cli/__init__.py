@@ -1,1 +1,1 @@
-"""The commands: `nst-lesson` (main) and `python -m nst_lesson.cli.train` (train)."""
+"""The command `nst-lesson`: main lists what it can do; larger commands have a module each."""

@@ -1,28 +1,28 @@
-"""The command `nst-lesson`: run a lesson with other parameters, check the machine, fetch weights and paintings."""
+"""The command `nst-lesson`: run a lesson with other parameters, check the machine, paint, train."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..errors import LessonError, printable
+from ..errors import LessonError
 from ..paths import user_path
+from . import stylize, train
+from .command import Commands, Parser, add_command, add_overwrite, say, short
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
-ANY_STYLE_SIZE = 1536  # longer side of a photograph in pixels, as it goes through the any-style network in one piece
-STYLE_SIZE = 384  # longer side of a painting in pixels; its strokes then have the size that the any-style network knows
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     parser = _parser()
-    arguments = parser.parse_args(argv)
     try:
+        arguments = parser.parse_args(argv)
         status = 0
         if arguments.command:
             status = arguments.function(arguments)
@@ -46,7 +46,7 @@ def _end(status: int, reason: str = "") -> int:
     """Say why the command ends, and give up output that cannot be written, so that Python does not report it again."""
     with suppress(OSError):
         if reason:
-            _say(f"nst-lesson: {reason}", error=True)
+            say(f"nst-lesson: {reason}", error=True)
     try:
         sys.stdout.flush()
     except OSError:
@@ -54,39 +54,38 @@ def _end(status: int, reason: str = "") -> int:
     return status
 
 
-def _say(*lines: object, error: bool = False) -> None:
-    """Print lines, as far as a terminal can show them."""
-    for line in lines:
-        print(printable(line), file=sys.stderr if error else sys.stdout)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nst-lesson", description=__doc__, allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser(prog="nst-lesson", description=__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"nst-lesson {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_run(commands)
-    _add(commands, doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
-    fetch_command = _add(commands, fetch, "download weights, a painting or photographs ahead of class")
+    add_command(commands, "doctor", doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
+    fetch_command = add_command(commands, "fetch", fetch, "download weights, a painting or photographs ahead of class")
     fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, coco-val2017, or a painting")
-    _add_stylize(commands)
-    notebooks_command = _add(commands, notebooks, "execute lessons in place")
-    html_command = _add(commands, html, "write lessons as HTML pages")
+    for module in (stylize, train):
+        module.add_parser(commands)
+    notebooks_command = add_command(commands, "notebooks", notebooks, "execute lessons in place")
+    html_command = add_command(commands, "html", html, "write lessons as HTML pages")
     for command in (notebooks_command, html_command):
         command.add_argument("lessons", nargs="*", metavar="LESSON", help="number, name or file; all if none is given")
     text = "where to write (default: site)"
     html_command.add_argument("-o", "--out-dir", type=user_path, default="site", metavar="DIR", help=text)
-    handout_command = _add(commands, handout, "write the lessons without solutions and outputs, for a class")
+    handout_command = add_command(
+        commands, "handout", handout, "write the lessons without solutions and outputs, for a class"
+    )
     handout_command.add_argument("folder", type=user_path, metavar="DIR", help="where to write")
-    _add_overwrite(handout_command)
-    badges_command = _add(commands, badges, "write this clone's address on GitHub into the lessons, with Colab badges")
+    add_overwrite(handout_command)
+    badges_command = add_command(
+        commands, "badges", badges, "write this clone's address on GitHub into the lessons, with Colab badges"
+    )
     badges_command.add_argument("--repo", required=True, metavar="OWNER/NAME", help='on GitHub; "" takes them out')
     badges_command.add_argument("--branch", default="main", help="default: main")
     return parser
 
 
-def _add_run(commands: argparse._SubParsersAction) -> None:
+def _add_run(commands: Commands) -> None:
     """The command `run` and its options."""
-    command = _add(commands, run, "execute a lesson, with parameters of your own")
+    command = add_command(commands, "run", run, "execute a lesson, with parameters of your own")
     command.add_argument("lesson", metavar="LESSON", help="number, name or file, such as 04")
     command.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="may be repeated"
@@ -96,32 +95,6 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     files.add_argument("-f", "--file", metavar="FILE", help=text)
     files.add_argument("--recipe", metavar="NAME", help="a published recipe, a file of notebooks/recipes")
     command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
-
-
-def _add_stylize(commands: argparse._SubParsersAction) -> None:
-    """The command `stylize` and its options."""
-    command = _add(commands, stylize, "paint a photograph in one pass with a trained network")
-    command.add_argument("photo", metavar="PHOTO", help="a path, an address or a sample's name")
-    style = command.add_mutually_exclusive_group(required=True)
-    style.add_argument("--model", metavar="NAME", help="a style that comes with the course, or a file")
-    style.add_argument("--style", metavar="PICTURE", help="any painting: a path, an address or a sample's name")
-    command.add_argument("--size", type=int, metavar="PIXELS", help="longer side; default: as large as the photo is")
-    command.add_argument(
-        "-o", "--out", type=user_path, required=True, metavar="FILE", help="the picture to write, such as out.png"
-    )
-    _add_overwrite(command)
-
-
-def _add_overwrite(command: argparse.ArgumentParser) -> None:
-    """The option of a command that would otherwise refuse to replace files."""
-    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
-
-
-def _add(commands: argparse._SubParsersAction, function: Callable, text: str) -> argparse.ArgumentParser:
-    """A command that calls a function of its own name."""
-    command = commands.add_parser(function.__name__, help=text, description=text, allow_abbrev=False)
-    command.set_defaults(function=function)
-    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -137,9 +110,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         folder = runs.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir)
     except runs.RunFailed as error:
-        _say(*f"nst-lesson: {error}".split("\n"), error=True)
+        say(*f"nst-lesson: {error}".split("\n"), error=True)
         return FAILED
-    _say(f"results in {_short(folder)}:", *(f"  {name}" for name in sorted(results_in(folder))))
+    say(f"results in {short(folder)}:", *(f"  {name}" for name in sorted(results_in(folder))))
     return 0
 
 
@@ -151,9 +124,9 @@ def notebooks(arguments: argparse.Namespace) -> int:
         try:
             runs.execute_in_place(path)
         except runs.RunFailed as error:
-            _say(*f"nst-lesson: {path.stem}: {error}".split("\n"), error=True)
+            say(*f"nst-lesson: {path.stem}: {error}".split("\n"), error=True)
             return FAILED
-        _say(f"stored {_short(path)} ({path.stat().st_size // 1024} KB)")
+        say(f"stored {short(path)} ({path.stat().st_size // 1024} KB)")
     return 0
 
 
@@ -162,7 +135,7 @@ def html(arguments: argparse.Namespace) -> int:
     from ..course.pages import write_site
 
     index = write_site(_chosen(arguments.lessons), arguments.out_dir)
-    _say(f"pages in {_short(arguments.out_dir)}: open {_short(index)}")
+    say(f"pages in {short(arguments.out_dir)}: open {short(index)}")
     return 0
 
 
@@ -171,7 +144,7 @@ def handout(arguments: argparse.Namespace) -> int:
     from ..course.publish import write_handout
 
     written = write_handout(arguments.folder, arguments.overwrite)
-    _say(f"{len(written)} lessons without solutions in {_short(arguments.folder)}")
+    say(f"{len(written)} lessons without solutions in {short(arguments.folder)}")
     return 0
 
 
@@ -180,7 +153,7 @@ def badges(arguments: argparse.Namespace) -> int:
     from ..course.publish import write_badges
 
     changed = write_badges(arguments.repo, arguments.branch)
-    _say(f"{len(changed)} files changed", *(f"  {_short(path)}" for path in changed))
+    say(f"{len(changed)} files changed", *(f"  {short(path)}" for path in changed))
     return 0
 
 
@@ -190,39 +163,12 @@ def fetch(arguments: argparse.Namespace) -> int:
     from ..pictures import images, photographs
 
     if arguments.name in photographs.COLLECTIONS:
-        _say(f"the photographs are in {photographs.fetch_photographs(arguments.name)}")
+        say(f"the photographs are in {photographs.fetch_photographs(arguments.name)}")
     elif arguments.name in images.download_names():
         images.load_image(arguments.name)
-        _say(f"{arguments.name} is in the cache")
+        say(f"{arguments.name} is in the cache")
     else:
-        _say(f"{arguments.name} is at {backbones.fetch_weights(arguments.name)}")
-    return 0
-
-
-def stylize(arguments: argparse.Namespace) -> int:
-    """Write a photograph, painted by a trained network."""
-    from ..networks import adain, models, transformer
-    from ..pictures import images
-
-    out: Path = arguments.out
-    images.check_format(out)
-    if out.exists():
-        inputs = [user_path(name) for name in (arguments.photo, arguments.style, arguments.model) if name]
-        if any(path.exists() and path.samefile(out) for path in inputs):
-            raise LessonError(f"{out} is read by this command: write to another file")
-        if not arguments.overwrite:
-            raise LessonError(f"{out} is there already: choose another name, or add --overwrite")
-    network = models.load_model(models.ANY_STYLE if arguments.model is None else arguments.model)
-    largest = ANY_STYLE_SIZE if arguments.model is None else None
-    photo = images.load_image(arguments.photo, largest if arguments.size is None else arguments.size)
-    if isinstance(network, transformer.TransformationNetwork):
-        painted = transformer.stylize(network, photo)
-    elif arguments.style is None:
-        raise LessonError(f"{arguments.model} paints like any picture: name one with --style instead of --model")
-    else:
-        painted = adain.stylize_any(network, photo, images.load_image(arguments.style, STYLE_SIZE))
-    images.save_image(painted, out)
-    _say(f"wrote {out} ({photo.shape[3]} x {photo.shape[2]} pixels)")
+        say(f"{arguments.name} is at {backbones.fetch_weights(arguments.name)}")
     return 0
 
 
@@ -238,11 +184,6 @@ def _chosen(names: Sequence[str]) -> list[Path]:
     from ..course.files import find_lesson, lessons
 
     return [find_lesson(name) for name in names] or list(lessons().values())
-
-
-def _short(path: Path) -> str:
-    """The path as one would type it from the current folder."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _version() -> str:

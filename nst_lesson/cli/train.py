@@ -1,23 +1,20 @@
-"""Train networks from the command line: `python -m nst_lesson.cli.train fast STYLE --out DIR` and `... any --out DIR`.
+"""Train a network that paints in one pass, for one painting (`fast`) or for any.
 
-On several GPUs `accelerate launch -m nst_lesson.cli.train ...`; in several processes on a CPU
-`torchrun --nproc-per-node 2 -m nst_lesson.cli.train ...`.
+On several GPUs: accelerate launch -m nst_lesson train ...
+In several processes on a CPU: torchrun --nproc-per-node 2 -m nst_lesson train ...
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from accelerate import PartialState
 
-from ..errors import LessonError
 from ..methods.any_style import WEIGHTS, any_style_loss
 from ..methods.checkpoint import Checkpoint
 from ..methods.losses import NORMALIZATION
@@ -36,30 +33,45 @@ from ..networks.transformer import TransformationNetwork
 from ..paths import locked, user_path
 from ..pictures.images import load_image, style_names
 from ..pictures.photographs import PAINTING_SHARES, Pairs, Photographs
+from .command import Commands, Parser, add_command
 
-WORKERS_PREFIX = r"^nst_lesson\.errors\.\w+: "  # how a traceback names what was raised
 NOT_SETTINGS = (  # options that another run of the same training may change, or that `train` records itself
-    *("kind", "build", "out", "steps", "batch_size", "learning_rate", "precision", "workers", "device", "compile"),
+    *(
+        "command",
+        "kind",
+        "function",
+        "build",
+        "out",
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "precision",
+        "workers",
+        "device",
+        "compile",
+    ),
     *("checkpoint_every", "report_every"),
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train a network; the exit status is 0, 2 after bad input, 130 after Ctrl-C or 143 after SIGTERM."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    try:
-        check_counts(report_every=options.report_every)
-        device = resolve_device(options.device)
-        PartialState(cpu=device == "cpu")  # of several processes each takes a GPU of its own, before anything is there
-        torch.manual_seed(options.seed)
-        network, loss, photographs = options.build(options, device)
-        with locked(options.out, "training") if PartialState().is_main_process else nullcontext():
-            return _train(options, device, network, loss, photographs)
-    except LessonError as error:
-        reason = error.args[0].strip().splitlines()[-1]  # one from a worker comes with its traceback before it
-        print(f"{parser.prog}: {re.sub(WORKERS_PREFIX, '', reason)}", file=sys.stderr)
-        return 2
+def add_parser(commands: Commands) -> None:
+    """The command, with a kind of training each for one painting and for any."""
+    command = add_command(commands, "train", run, "train a network that paints in one pass")
+    command.formatter_class, command.description = argparse.RawDescriptionHelpFormatter, __doc__
+    kinds = command.add_subparsers(dest="kind", required=True, metavar="KIND")
+    _add_fast(kinds)
+    _add_any(kinds)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train a network; the exit status is 0, 130 after Ctrl-C or 143 after SIGTERM."""
+    check_counts(report_every=options.report_every)
+    device = resolve_device(options.device)
+    PartialState(cpu=device == "cpu")  # of several processes each takes a GPU of its own, before anything is there
+    torch.manual_seed(options.seed)
+    network, loss, photographs = options.build(options, device)
+    with locked(options.out, "training") if PartialState().is_main_process else nullcontext():
+        return _train(options, device, network, loss, photographs)
 
 
 def build_fast(options: argparse.Namespace, device: str) -> tuple[TransformationNetwork, BatchLoss, Photographs]:
@@ -138,14 +150,8 @@ def _train(
 # --------------------------------------------------------------------------------------------------------- the options
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m nst_lesson.cli.train",
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+def _add_fast(kinds: Commands) -> None:
+    """The training for one painting, and its options."""
     fast = _add(kinds, "fast", build_fast, "a network for one painting (Johnson et al. 2016)")
     fast.add_argument("style", help="the painting: a bundled name, a path or an address")
     fast.add_argument("--style-size", type=int, help="longer side of the painting; default: as --size")
@@ -155,6 +161,10 @@ def _parser() -> argparse.ArgumentParser:
     fast.add_argument("--content-layers", nargs="+", default=list(CONTENT_LAYERS))
     fast.add_argument("--style-layers", nargs="+", default=list(STYLE_LAYERS))
     fast.add_argument("--normalization", default=NORMALIZATION, help="formulas of the losses; default: relative")
+
+
+def _add_any(kinds: Commands) -> None:
+    """The training for any painting, and its options."""
     any_style = _add(kinds, "any", build_any, "one network for any painting (Huang & Belongie 2017)")
     any_style.add_argument("--styles", default="", metavar="DIR", help="paintings; default: crops of the bundled ones")
     any_style.add_argument("--recolor", action="store_true", help="swap the color channels of paintings at random")
@@ -164,12 +174,11 @@ def _parser() -> argparse.ArgumentParser:
     any_style.add_argument("--blocks", type=int, default=2, help="convolutions at each scale; default: 2")
     any_style.add_argument("--statistics", default="moments", help="what is compared: moments (default) or gram")
     _add_numbers(any_style, {"width": 1.5, **WEIGHTS})
-    return parser
 
 
-def _add(kinds: argparse._SubParsersAction, name: str, build: Callable, text: str) -> argparse.ArgumentParser:
+def _add(kinds: Commands, name: str, build: Callable, text: str) -> Parser:
     """A kind of training, with the options that all have."""
-    parser = kinds.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser = add_command(kinds, name, run, text)
     parser.set_defaults(build=build)
     parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="where checkpoint and model go")
     parser.add_argument("--images", default="", metavar="DIR", help="photographs; default: crops of the bundled ones")
@@ -185,11 +194,7 @@ def _add(kinds: argparse._SubParsersAction, name: str, build: Callable, text: st
     return parser
 
 
-def _add_numbers(parser: argparse.ArgumentParser, defaults: Mapping[str, float]) -> None:
+def _add_numbers(parser: Parser, defaults: Mapping[str, float]) -> None:
     """Options that are numbers, {name: default}."""
     for name, default in defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default, help=f"default: {default}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

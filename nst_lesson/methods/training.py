@@ -1,12 +1,13 @@
 """Training a network that paints in one pass: photographs, the loop, checkpoints that survive a kill.
 
 One loop serves a lesson's minute on two cores and hours on several GPUs, with Hugging Face's Accelerate underneath
-(`nst_lesson.cli.train` is the command line).
+(`nst-lesson train` is the command).
 """
 
 from __future__ import annotations
 
 import math
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,7 +139,7 @@ def train(
     loader = _loader(photographs, batch_size, hardware.workers, state.step * batch, steps * batch)
     prepared, solver, loader = accelerator.prepare(network, optimizer, loader)
     ended = time.monotonic()
-    for pictures, unread in loader:
+    for pictures, unread in _batches(loader):
         waited = time.monotonic() - ended
         state.step += 1
         state.skipped |= set(unread)
@@ -180,6 +181,15 @@ def _loader(photographs: Photographs | Pairs, batch_size: int, workers: int, sta
     return DataLoader(
         photographs, batch_size, sampler=draws, num_workers=workers, collate_fn=_collate, worker_init_fn=_ignore_ctrl_c
     )
+
+
+def _batches(loader: DataLoader) -> Iterator[tuple[Tensor, list[str]]]:
+    """The batches; what a worker raises comes without the traceback that torch puts before it."""
+    try:
+        yield from loader
+    except LessonError as error:
+        reason = error.args[0].strip().splitlines()[-1]
+        raise LessonError(re.sub(r"^nst_lesson\.errors\.\w+: ", "", reason)) from None
 
 
 def _ignore_ctrl_c(_worker: int) -> None:

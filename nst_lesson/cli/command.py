@@ -1,0 +1,57 @@
+"""What the commands share: how one is declared, how it prints, and how it keeps from replacing a user's files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from ..errors import LessonError, printable
+from ..paths import user_path
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, which says in one line what is wrong; the parsers of its commands are of this kind, too."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise LessonError instead of printing the usage and leaving Python."""
+        raise LessonError(f"{message} ({self.prog} --help says more)")
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what `add_subparsers` gives; it has no public name
+
+
+def add_command(commands: Commands, name: str, function: Callable[[argparse.Namespace], int], text: str) -> Parser:
+    """A command that calls `function` with its arguments and ends with the exit status that it returns."""
+    command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    command.set_defaults(function=function)
+    return command
+
+
+def add_overwrite(command: Parser) -> None:
+    """The option of a command that would otherwise refuse to replace files."""
+    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
+
+
+def check_output(out: Path, inputs: Iterable[str | None], overwrite: bool) -> None:
+    """Raise LessonError where the file `out` is one of `inputs`, or is there and may not be replaced."""
+    if not out.exists():
+        return
+    paths = [user_path(name) for name in inputs if name]
+    if any(path.exists() and path.samefile(out) for path in paths):
+        raise LessonError(f"{out} is read by this command: write to another file")
+    if not overwrite:
+        raise LessonError(f"{out} is there already: choose another name, or add --overwrite")
+
+
+def say(*lines: object, error: bool = False) -> None:
+    """Print lines, as far as a terminal can show them."""
+    for line in lines:
+        print(printable(line), file=sys.stderr if error else sys.stdout)
+
+
+def short(path: Path) -> str:
+    """The path as one would type it from the current folder."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
