@@ -20,7 +20,7 @@ from .pictures.colors import keep_luminance, match_colors
 from .pictures.images import download_names, load_image, photo_names, save_image, style_names, to_pil
 from .pictures.photographs import Pairs, Photographs
 from .view.masks import MaskPainter
-from .view.show import figure_image, plot_losses, show_images, show_maps
+from .view.show import closeup, figure_image, plot_losses, show_images, show_maps
 from .view.sliders import BeforeAfter, PictureSlider
 from .view.widgets import GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
 
@@ -31,7 +31,7 @@ __all__ = [
     "CONTENT_LAYERS", "NORMALIZATIONS", "STYLE_LAYERS", "STYLE_SHARES", "VGG", "AnyStyleNetwork", "BeforeAfter",
     "Checkpoint", "Content", "GramExplorer", "Hardware", "LayerExplorer", "LessonError", "LiveTransfer", "MaskPainter",
     "Objective", "Pairs", "Patches", "Photographs", "PictureSlider", "Smoothness", "Step", "Style", "StyleMixer",
-    "TransformationNetwork", "any_style_loss", "cache_dir", "check", "coarse_to_fine", "content_distance",
+    "TransformationNetwork", "any_style_loss", "cache_dir", "check", "closeup", "coarse_to_fine", "content_distance",
     "content_loss", "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix",
     "keep_luminance", "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments",
     "nearest_patches", "optimize", "peak_memory_mb", "photo_names", "plot_losses", "reconstruct", "resolve_device",

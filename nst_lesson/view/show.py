@@ -1,29 +1,42 @@
-"""Pictures and curves for the lessons, each returned as a small still image, which any notebook viewer shows."""
+"""Pictures and curves for the lessons, each returned as a still image, which any notebook viewer shows."""
 
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from IPython.display import Image
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
 
 from ..errors import ParameterError
 from ..methods.gatys import Step
 from ..pictures.images import to_pil
 
+DPI = 128  # pixels of a stored picture per inch: 960 of 7.5 inches, so that strokes can be seen
+LETTERS = 15  # of a title per inch
+
 
 def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, width: float = 7.5) -> Image:
-    """Pictures (1, 3, H, W) in [0, 1] side by side under their titles, as one JPEG `width` inches wide.
+    """Pictures (1, 3, H, W) in [0, 1] in a grid under their titles, framed, as one JPEG `width` inches wide.
 
-    `columns` None puts up to four in a row; a row is as high as its tallest picture. Raises ParameterError where there
-    are no pictures.
+    `columns` None puts up to three in a row, and four in two rows; a row is as high as its tallest picture, and a title
+    longer than its picture is wide is broken. Raises ParameterError where there are no pictures.
     """
     pictures = {title: np.asarray(to_pil(image)) for title, image in images.items()}
-    return figure_image(_grid(pictures, columns, width), "jpeg", alt="pictures: " + ", ".join(pictures))
+    return figure_image(_grid(pictures, columns, width)[0], "jpeg", alt="pictures: " + ", ".join(pictures))
+
+
+def closeup(image: Tensor, zoom: int = 2) -> Tensor:
+    """The middle of a picture (B, 3, H, W), each of its pixels a square of `zoom` x `zoom`: about the same shape."""
+    height, width = (max(1, side // zoom) for side in image.shape[2:])
+    top, left = (image.shape[2] - height) // 2, (image.shape[3] - width) // 2
+    middle = image[..., top : top + height, left : left + width]
+    return middle.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
 
 
 def show_maps(
@@ -34,12 +47,12 @@ def show_maps(
     shared: bool = False,
     signed: bool = False,
 ) -> Image:
-    """Maps of numbers (H, W), such as feature maps and Gram matrices, side by side as heat maps, dark to bright.
+    """Maps of numbers (H, W), such as feature maps and Gram matrices, in a grid as heat maps with color bars.
 
-    Each runs from its own least to its greatest value; with `shared`, all run from the least to the greatest of all,
-    so that they can be compared. With `signed`, all share a scale on which 0 is white, positive values are red and
-    negative ones blue; it ends where 1 % of the values are larger, since a Gram matrix has a few that dwarf the others.
-    `columns`, `width` and errors are as in `show_images`.
+    Each runs from its own least to its greatest value, dark to bright; with `shared`, all run from the least to the
+    greatest of all, so that they can be compared. With `signed`, all share a scale on which 0 is white, positive values
+    are red and negative ones blue; it ends where 1 % of the values are larger, since a Gram matrix has a few that dwarf
+    the others. `columns`, `width` and errors are as in `show_images`.
     """
     arrays = {title: m.detach().cpu().float().numpy() for title, m in maps.items()}  # numpy has no bfloat16
     options: dict[str, Any] = {"cmap": "magma", "interpolation": "nearest"}
@@ -48,26 +61,40 @@ def show_maps(
         options |= {"cmap": "RdBu_r", "vmin": -(limit or 1), "vmax": limit or 1}
     elif shared and arrays:
         options |= {"vmin": min(a.min() for a in arrays.values()), "vmax": max(a.max() for a in arrays.values())}
-    return figure_image(_grid(arrays, columns, width, **options), "jpeg", alt="heat maps: " + ", ".join(arrays))
+    figure, drawn = _grid(arrays, columns, width, **options)
+    groups = [drawn] if shared or signed else [[image] for image in drawn]
+    for group in groups:
+        bar = figure.colorbar(group[0], ax=[image.axes for image in group], extend="both" if signed else "neither")
+        bar.ax.tick_params(labelsize=8)
+    return figure_image(figure, "jpeg", alt="heat maps: " + ", ".join(arrays))
 
 
-def _grid(pictures: Mapping[str, np.ndarray], columns: int | None, width: float, **options: Any) -> Figure:
+def _grid(
+    pictures: Mapping[str, np.ndarray], columns: int | None, width: float, **options: Any
+) -> tuple[Figure, list[AxesImage]]:
     """A figure of arrays (H, W, 3) or (H, W) in rows, each under its title; `options` go to matplotlib's imshow."""
     if not pictures:
         raise ParameterError("there are no pictures to show: give at least one, as {title: picture}")
-    columns = columns or min(4, len(pictures))
-    rows = [list(pictures.values())[i : i + columns] for i in range(0, len(pictures), columns)]
-    aspects = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
-    titles = 0.22 * max(title.count("\n") + 1 for title in pictures)
-    heights = [width / columns * aspect + titles for aspect in aspects]
+    columns = columns or (2 if len(pictures) == 4 else min(3, len(pictures)))
+    letters = int(LETTERS * width / columns)
+    titles = ["\n".join(textwrap.fill(line, letters) for line in title.splitlines()) for title in pictures]
+    needed = [
+        (picture.shape[0] / picture.shape[1] * width / columns, 0.22 * (title.count("\n") + 1))
+        for title, picture in zip(titles, pictures.values(), strict=True)
+    ]
+    rows = [needed[i : i + columns] for i in range(0, len(needed), columns)]
+    heights = [max(height for height, _ in row) + max(room for _, room in row) for row in rows]
     figure = Figure(figsize=(width, sum(heights)), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
-        axis.imshow(picture, **{"interpolation": "lanczos"} | options)
+    drawn = []
+    for axis, title, picture in zip(axes.flat, titles, pictures.values(), strict=False):
+        drawn.append(axis.imshow(picture, **{"interpolation": "lanczos"} | options))
         axis.set_title(title, fontsize=9)
-    return figure
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set(color="0.7", linewidth=0.6)  # so that white shows on white
+    for axis in axes.flat[len(drawn) :]:
+        axis.set_axis_off()
+    return figure, drawn
 
 
 def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:
@@ -92,7 +119,7 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
     return figure_image(figure, "png", alt="loss against steps: " + ", ".join(runs))
 
 
-def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = 80) -> Image:
+def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = DPI) -> Image:
     """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"pil_kwargs": {"quality": 75}} if format == "jpeg" else {}
