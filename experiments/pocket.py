@@ -1,13 +1,19 @@
-"""Train the pocket network: a quarter-width VGG-19 with VGG-19's own metric (Hinton et al. 2015, Wang et al. 2020).
+"""Train the pocket network: a slim VGG-19 that judges pictures as Oxford's VGG-16 does (Hinton et al. 2015).
 
-The student sees photographs, paintings, noisy mixtures, and what an optimizer will show it: pictures that are half way
-from a photograph to a painting *as the student itself judges them*. Linear heads bring its features to those of the
-normalized VGG-19; when training ends, each head W of a style layer becomes the square map (W'W)^(1/2), which keeps
-every Gram distance |W G W'| at the student's own width.
+What matters is what an optimizer makes of the student: it searches for just those pictures which the student takes
+for right. So the student learns from three kinds of pictures: crops of photographs and paintings, such crops mixed and
+drowned in noise, and pictures that are being painted *as the student itself judges them*, at many settings. On all of
+them its features and their Gram matrices are compared with the teacher's, and on those that are being painted also
+the gradient of the style transfer objective with respect to the picture (Czarnecki et al. 2017, Sobolev training).
 
-    python experiments/pocket.py train --images DIR --paintings DIR --teachers DIR --student student.safetensors
-    python experiments/pocket.py export --images DIR --teachers DIR --student student.safetensors --validation DIR \\
-        --out data/weights/pocket.safetensors
+Linear heads bring the student's features to the teacher's. When training ends, each head W becomes the square map
+(W'W)^(1/2), which keeps every distance |W F| and every Gram distance |W G W'| at the student's own width.
+
+    NST_LESSON_WEIGHTS=DIR python experiments/pocket.py train --images DIR --paintings DIR --state FILE
+    NST_LESSON_WEIGHTS=DIR python experiments/pocket.py export --images DIR --paintings DIR --state FILE \\
+        --validation DIR --out pocket.safetensors
+
+`train` goes on from FILE if it is there. With one thread (OMP_NUM_THREADS=1) it leaves the other cores to others.
 """
 
 from __future__ import annotations
@@ -16,105 +22,89 @@ import argparse
 import copy
 import json
 import math
+import os
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.stats
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+import nst_lesson as nst
 from nst_lesson.methods.distillation import layer_errors, products, square_root
-from nst_lesson.networks.backbones import CONVS, STYLE_LAYERS, VGG, WIDTHS
+from nst_lesson.networks.backbones import STYLE_LAYERS, VGG
 from nst_lesson.paths import atomic_path
 
-TRUE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # where VGG-19's own weights are at hand
-INNER_LAYERS = tuple(f"relu{b}_{i}" for b, n in enumerate(CONVS["pocket"], start=1) for i in range(2, n + 1))
-METRIC_LAYERS = (*STYLE_LAYERS, "relu4_2")  # the style layers and the default content layer
-GUIDE_WEIGHT = 0.3  # what carries no metric of its own guides the trunk, with less say
+# The layers that are judged are wide, those between them narrow: what a Gram matrix can see is bounded by its width.
+CHANNELS = ((16, 16), (64, 48), (128, 80, 80, 80), (256, 160, 160, 160), (384,))  # with the zero padding of VGG itself
+CONTENT_LAYERS = ("relu3_3", "relu4_2")
+LAYERS = (*STYLE_LAYERS, *CONTENT_LAYERS)  # those that get a metric
+SHALLOW_LAYERS = ("relu1_1", "relu2_1")
+# Of the teacher's channels at each layer, the directions with the most energy: more than a student can follow.
+RANKS = dict(zip(LAYERS, (24, 96, 160, 288, 320, 192, 320), strict=True))
+SHARES = {"relu1_1": 0.3, "relu2_1": 0.6, "relu3_1": 1.0, "relu4_1": 0.2, "relu5_1": 0.05}  # a painter's choice
+SIZE = 160  # pixels of a crop
+RATES = (0.007, 1e-3)  # of Muon for filters, of Adam for biases
+# What each layer's error counts. An optimizer brings the shallow Gram matrices nearest, so their errors show first.
+FEATURE_WEIGHTS = dict(zip(LAYERS, (1.0, 3.0, 2.0, 1.0, 0.5, 0.7, 0.7), strict=True))
+GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 12.0, 10.0, 3.0, 1.0), strict=True))
 
 
-class Teacher(nn.Module):
-    """The features that the student learns to give.
+class Teacher:
+    """Oxford's VGG-16: its features at LAYERS, each layer divided by its mean activation over the bundled photographs.
 
-    The published encoder of Wang et al. 2020 gives all layers. At the style layers its features f are mapped to the
-    normalized VGG-19 by W f + b; the target is M [f, 1] with M = ([W b]'[W b])^(1/2), which has the same distances
-    and Gram distances at a quarter of the width (without the ReLU that follows the map). "true:relu1_1" ... are
-    VGG-19's own first layers, each channel scaled to fit what the encoder makes of it.
+    The channels of a layer are *not* brought to one mean as Gatys et al. 2016 do it: Oxford's few channels that hardly
+    ever fire would then have most of the say where they do (one of relu1_1 up to 80 % of a painting's Gram matrix).
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.true = VGG((2, 2, 4), WIDTHS["vgg19"][:3], padding_mode="reflect")
-        weights = load_numbered(folder / "vgg19_conv1_1_to_conv3_4.safetensors")
-        convs = [m for m in self.true.body if isinstance(m, nn.Conv2d)]
-        for conv, (weight, bias) in zip(convs, weights, strict=True):
-            conv.weight.data, conv.bias.data = weight, bias
-        encoder = load_file(folder / "vgg19_16x_encoder.safetensors")
-        self.encoder = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect")
-        self.encoder.body.load_state_dict({k: v for k, v in encoder.items() if "_to_" not in k and "input" not in k})
-        self.encoder.normalize_with((0, 0, 0), (1, 1, 1))  # its first layer does that
-        self.input = (encoder["input.weight"], encoder["input.bias"])
-        self.maps = {
-            f"relu{b}_1": torch.cat([encoder[f"conv{b}_1_to_vgg19.{p}"].view(c, -1) for p in ("weight", "bias")], 1)
-            for b, c in enumerate(WIDTHS["vgg19"], start=1)
-        }
-        self.square = {name: square_root(w.T @ w)[:, :, None, None] for name, w in self.maps.items()}
-        self.scale = {name: torch.ones(()) for name in TRUE_LAYERS}
-        self.requires_grad_(False).to(memory_format=torch.channels_last)
+    def __init__(self) -> None:
+        self.network = nst.load_backbone("vgg16-caffe")
+        photos = [self.network(nst.load_image(name, 256), LAYERS) for name in nst.photo_names()]
+        self.scale = {k: 1 / float(np.mean([f[k].mean().item() for f in photos])) for k in LAYERS}
+        self.basis: dict[str, Tensor] = {}
+
+    def __call__(self, image: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
+        """Features of `image` (B, 3, H, W) in [0, 1]: {name: (B, C, H', W')}, float32; differentiable."""
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self.network(image.contiguous(memory_format=torch.channels_last), layers)
+        return {k: f.float() * self.scale[k] for k, f in found.items()}
 
     @torch.no_grad()
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Targets of `image` (B, 3, H, W) in [0, 1] at every layer: {name: (B, C, H', W')}, float32."""
-        with torch.autocast(image.device.type, torch.bfloat16):
-            out = self.encoder(F.conv2d(image, *self.input), STYLE_LAYERS + INNER_LAYERS)
-            true = self.true(image, TRUE_LAYERS)
-        out = {name: f.float() for name, f in out.items()}
-        for name, square in self.square.items():
-            out[name] = F.conv2d(with_one(out[name]), square)
-        return out | {f"true:{name}": f.float() * self.scale[name] for name, f in true.items()}
+    def find_basis(self, images: Tensor) -> None:
+        """Choose for each layer the RANKS directions of most energy over `images`, each image counting alike."""
+        for name, f in self(images).items():
+            gram = products(f, f)
+            gram = (gram / gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]).sum(0)
+            self.basis[name] = torch.linalg.eigh(gram)[1].flip(1)[:, : RANKS[name]].contiguous()
 
-    @torch.no_grad()
-    def calibrate(self, images: Tensor) -> None:
-        """Fit the scale of each true channel t to the encoder's p over `images`: <p, t> / <t, t>."""
-        encoder = self.encoder(F.conv2d(images, *self.input), TRUE_LAYERS)
-        for name, t in self.true(images, TRUE_LAYERS).items():
-            p = F.relu(F.conv2d(with_one(encoder[name]), self.maps[name][:, :, None, None]))
-            self.scale[name] = ((p * t).sum((0, 2, 3)) / t.square().sum((0, 2, 3)).clamp_min(1e-12)).view(1, -1, 1, 1)
-
-
-def with_one(features: Tensor) -> Tensor:
-    """Features (B, C, H, W) with a channel of ones behind them, which turns a bias into a weight."""
-    return torch.cat([features, torch.ones_like(features[:, :1])], 1)
-
-
-def load_numbered(path: Path) -> Iterator[tuple[Tensor, Tensor]]:
-    """(weight, bias) of each convolution of a file in torchvision's names (features.N.weight), in order of N."""
-    state = load_file(path)
-    for index in sorted({int(k.split(".")[1]) for k in state}):
-        yield state[f"features.{index}.weight"], state[f"features.{index}.bias"]
+    def project(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Features in the basis, {name: (B, RANKS, H', W')}: what a student is compared with."""
+        return {k: (f.permute(0, 2, 3, 1) @ self.basis[k]).permute(0, 3, 1, 2) for k, f in features.items()}
 
 
 class Student(nn.Module):
-    """The pocket trunk and one linear head W (teacher's channels, pocket's channels) per target.
+    """The pocket trunk and one linear head W (teacher's directions, pocket's channels) for each of LAYERS.
 
     Heads are not trained by gradient: `fit` keeps each at the least-squares optimum for what the trunk gives (variable
     projection, Golub & Pereyra 1973), so the trunk never waits for its heads.
     """
 
-    def __init__(self, teacher: dict[str, Tensor]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.trunk = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect")
+        self.trunk = VGG(CHANNELS)
         for conv in self.trunk.body:
             if isinstance(conv, nn.Conv2d):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
                 nn.init.zeros_(conv.bias)
-        shapes = {k: (t.shape[1], WIDTHS["pocket"][block_of(k) - 1]) for k, t in teacher.items()}
+        shapes = {k: (rank, CHANNELS[int(k[4]) - 1][int(k[6]) - 1]) for k, rank in RANKS.items()}
         self.heads = nn.ParameterDict({k: torch.zeros(shape) for k, shape in shapes.items()}).requires_grad_(False)
         self.products: dict[str, tuple[Tensor, Tensor]] = {}
 
@@ -126,28 +116,28 @@ class Student(nn.Module):
         ridge = 1e-4 * g.diagonal().mean() * torch.eye(len(g))  # keeps a silent channel from making G singular
         self.heads[name].data = torch.linalg.solve(g + ridge, cross.T).T.contiguous()
 
-    def forward(self, image: Tensor, layers: Sequence[str] = STYLE_LAYERS + INNER_LAYERS) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
         """The trunk's own features of `image` (B, 3, H, W), before any head: {name: (B, C, H', W')}, float32."""
-        with torch.autocast(image.device.type, torch.bfloat16):
-            return {k: v.float() for k, v in self.trunk(image, layers).items()}
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self.trunk(image.contiguous(memory_format=torch.channels_last), layers)
+        return {k: f.float() for k, f in found.items()}
 
 
-def block_of(name: str) -> int:
-    """2 for "relu2_1" and for "true:relu2_1"."""
-    return int(name[-3])
+def read_images(*folders: Path, smallest: int = 256) -> list[Tensor]:
+    """Every JPEG of the folders as uint8 (3, H, W); those whose shorter side is under `smallest` pixels are enlarged.
 
-
-def read_images(folder: Path, smallest: int = 0) -> list[Tensor]:
-    """Every JPEG of a folder as uint8 (3, H, W); those whose shorter side is under `smallest` pixels are enlarged."""
+    Raises FileNotFoundError for a folder without one.
+    """
     images = []
-    for path in sorted(folder.glob("*.jpg")):
-        image = Image.open(path).convert("RGB")
-        if min(image.size) < smallest:
-            factor = smallest / min(image.size)
-            image = image.resize((math.ceil(image.width * factor), math.ceil(image.height * factor)), Image.LANCZOS)
-        images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous())
-    if not images:
-        raise FileNotFoundError(f"no JPEG in {folder}")
+    for folder in folders:
+        if not (paths := sorted(folder.glob("*.jpg"))):
+            raise FileNotFoundError(f"no JPEG in {folder}")
+        for path in paths:
+            image = Image.open(path).convert("RGB")
+            if min(image.size) < smallest:
+                factor = smallest / min(image.size)
+                image = image.resize((math.ceil(image.width * factor), math.ceil(image.height * factor)), Image.LANCZOS)
+            images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous())
     return images
 
 
@@ -175,138 +165,207 @@ class Crops:
             crop = (crop * gain).clamp(0, 1) ** self.uniform(0.7, 1.4)
         return crop
 
-    def batch(self, count: int) -> Tensor:
-        """`count` crops (count, 3, size, size)."""
-        return torch.stack([self.one() for _ in range(count)])
+    def noise(self) -> Tensor:
+        """Uniform noise (3, size, size) in [0, 1]."""
+        return torch.rand(3, self.size, self.size, generator=self.generator)
 
-    def spoiled(self, count: int) -> Tensor:
-        """Crops as they look at the start of an optimization: mixed with another crop, with noise, or noise alone."""
-        out = self.batch(count)
-        for i in range(count):
-            other = self.one() if self.uniform(0, 1) < 0.5 else out[i]
-            noise = torch.rand(out[i].shape, generator=self.generator)
-            out[i] = torch.lerp(out[i], other, self.uniform(0, 0.5))
-            out[i] = torch.lerp(out[i], noise, self.uniform(0, 1) ** 2)
-        return out
-
-
-class HalfOptimized:
-    """Pictures on their way from a photograph to a painting, moved one Adam step per call by the current student."""
-
-    def __init__(self, photos: Crops, paintings: Crops, count: int) -> None:
-        self.photos, self.paintings = photos, paintings
-        self.life = [0] * count
-        self.x = torch.zeros(count, 3, photos.size, photos.size)
-        self.m, self.v = torch.zeros_like(self.x), torch.zeros_like(self.x)
-        self.content, self.style = torch.zeros_like(self.x), torch.zeros_like(self.x)
-        self.age = torch.zeros(count, 1, 1, 1)
-
-    def step(self, student: Student) -> Tensor:
-        """Move every picture one step on and return them (count, 3, size, size)."""
-        for i, life in enumerate(self.life):
-            if self.age[i] >= life:
-                self.life[i] = int(self.photos.uniform(10, 120))
-                self.content[i], self.style[i] = self.photos.one(), self.paintings.one()
-                self.x[i] = self.content[i] if self.photos.uniform(0, 1) < 0.7 else self.photos.spoiled(1)[0]
-                self.m[i], self.v[i], self.age[i] = 0, 0, 0
-        x = self.x.clone().requires_grad_()
-        with torch.no_grad():
-            style = {k: products(v, v) for k, v in student(self.style, STYLE_LAYERS).items()}
-            content = student(self.content, ("relu4_2",))["relu4_2"]
-        mine = student(x, (*STYLE_LAYERS, "relu4_2"))
-        loss = ((mine["relu4_2"] - content).square().flatten(1).sum(1) / content.square().flatten(1).sum(1)).sum()
-        for name, gram in style.items():
-            square = student.heads[name].detach().T @ student.heads[name].detach()
-            change = square @ (products(mine[name], mine[name]) - gram)
-            energy = (square @ gram @ square @ gram).diagonal(dim1=1, dim2=2).sum(1)
-            loss = loss + 200 * ((change * change.transpose(1, 2)).sum((1, 2)) / energy).sum()
-        (gradient,) = torch.autograd.grad(loss, x)
-        self.age += 1
-        self.m.lerp_(gradient, 0.1), self.v.lerp_(gradient**2, 0.01)
-        step = (self.m / (1 - 0.9**self.age)) / ((self.v / (1 - 0.99**self.age)).sqrt() + 1e-12)
-        self.x = (self.x - 0.03 * step).clamp(0, 1)
-        return self.x.clone()
-
-
-def distillation_loss(student: Student, image: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """The feature errors of all layers plus the Gram errors of the style layers, and the feature errors by name."""
-    loss, terms, features = torch.zeros(()), {}, student(image)
-    for name, t in target.items():
-        f = features[name.removeprefix("true:")]
-        g, cross, wanted = products(f, f), products(t, f), products(t, t)
-        student.fit(name, g, cross)
-        error, gram = layer_errors(student.heads[name], g, cross, wanted)
-        terms[name] = error.item()
-        weight = 1.0 if name in STYLE_LAYERS else GUIDE_WEIGHT
-        loss = loss + weight * (error if name in INNER_LAYERS else error + gram)
-    return loss, terms
+    def spoiled(self) -> Tensor:
+        """A crop as it looks at the start of an optimization: mixed with another crop, with noise, or noise alone."""
+        crop = self.one()
+        if self.uniform(0, 1) < 0.5:
+            crop = torch.lerp(crop, self.one(), self.uniform(0, 0.5))
+        return torch.lerp(crop, self.noise(), self.uniform(0, 1) ** 2)
 
 
 @dataclass
-class DistillStep:
-    """One step of training: its index, loss, the error per layer, and the averaged student so far."""
+class Lesson:
+    """Pictures (B, 3, H, W), the teacher's projected features of them, and the Gram matrices of these, by layer."""
 
-    index: int
-    loss: float
-    terms: dict[str, float]
-    student: Student
+    pictures: Tensor
+    features: dict[str, Tensor]
+    grams: dict[str, Tensor]
 
 
-def distill(
-    teacher: Teacher,
-    photos: list[Tensor],
-    paintings: list[Tensor],
-    *,
-    minutes: float,
-    sizes: Sequence[int] = (128, 160),
-    seed: int = 0,
-) -> Iterator[DistillStep]:
-    """Train a student for `minutes` on seven pictures a step, and yield each step.
+class Gallery:
+    """Pictures with the teacher's answers, which cost more than the student's step: each is used several times.
 
-    The time is shared equally among crops of `sizes` pixels, small ones first; the learning rate falls as a cosine of
-    the time gone. Convolutions are trained by Muon (Jordan et al. 2024; half the steps of AdamW here), biases by
-    Adam, heads by least squares.
+    When it is full, a new picture takes the place of the oldest.
     """
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    crops, art = Crops(photos, sizes[0], generator), Crops(paintings, sizes[0], generator)
-    teacher.calibrate(crops.batch(64))
-    student = Student(teacher(crops.batch(1)))
-    average = copy.deepcopy(student)
-    pool = HalfOptimized(crops, art, count=2)
-    convs = [m.weight for m in student.trunk.body if isinstance(m, nn.Conv2d)]
-    biases = [m.bias for m in student.trunk.body if isinstance(m, nn.Conv2d)]
-    optimizers = {Muon(convs): 0.015, torch.optim.Adam(biases): 1e-3}
-    start, index = time.monotonic(), 0
-    while (gone := (time.monotonic() - start) / 60 / minutes) < 1:
-        size = sizes[int(gone * len(sizes))]
-        if size != crops.size:
-            crops, art = Crops(photos, size, generator), Crops(paintings, size, generator)
-            pool = HalfOptimized(crops, art, count=2)
-        images = [crops.batch(3), art.batch(1), crops.spoiled(1)]
-        # Early on the student's own judgment is no guide to what an optimizer will show it.
-        images.append(pool.step(student) if gone > 0.4 else crops.batch(2))
-        x = torch.cat(images).contiguous(memory_format=torch.channels_last)
-        loss, terms = distillation_loss(student, x, teacher(x))
-        student.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(convs + biases, 5.0)
-        for optimizer, rate in optimizers.items():
-            optimizer.param_groups[0]["lr"] = rate * min(1, (index + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * gone))
-            optimizer.step()
-        index += 1
-        decay = min(0.999, index / (index + 10))
+
+    def __init__(self, count: int, size: int) -> None:
+        self.pictures = torch.zeros(count, size, size, 3, dtype=torch.float16)
+        sides = {k: size >> (int(k[4]) - 1) for k in LAYERS}
+        self.features = {k: torch.zeros(count, n, n, RANKS[k], dtype=torch.float16) for k, n in sides.items()}
+        self.grams = {k: torch.zeros(count, rank, rank) for k, rank in RANKS.items()}
+        self.filled = self.next = self.hung = 0
+        self.lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.filled
+
+    @torch.no_grad()
+    def put(self, pictures: Tensor, features: dict[str, Tensor]) -> None:
+        """Hang up pictures (B, 3, H, W) with their projected features."""
+        for i in range(len(pictures)):
+            grams = {name: products(f[i : i + 1], f[i : i + 1])[0] for name, f in features.items()}
+            with self.lock:
+                self.pictures[self.next] = pictures[i].permute(1, 2, 0)
+                for name, f in features.items():
+                    self.features[name][self.next] = f[i].permute(1, 2, 0)
+                    self.grams[name][self.next] = grams[name]
+                self.next = (self.next + 1) % len(self.pictures)
+                self.filled = min(self.filled + 1, len(self.pictures))
+                self.hung += 1
+
+    def draw(self, count: int, generator: torch.Generator) -> Lesson:
+        """`count` of its pictures, chosen at random."""
+        chosen = torch.randint(self.filled, (count,), generator=generator)
+        with self.lock:
+            features = {k: f[chosen].permute(0, 3, 1, 2).float() for k, f in self.features.items()}
+            return Lesson(self.pictures[chosen].permute(0, 3, 1, 2).float(), features, _pick(self.grams, chosen))
+
+
+def _pick(tensors: dict[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
+    return {k: t[chosen] for k, t in tensors.items()}
+
+
+def energy(x: Tensor) -> Tensor:
+    """|x|^2 of each sample: (B,)."""
+    return x.flatten(1).square().sum(1)
+
+
+class Easel:
+    """Pictures on their way from a photograph, or noise, to a painting, as the current student judges them.
+
+    Each lives for 20 to 200 steps of Adam, long enough for what the student overlooks to show up, and has settings of
+    its own: the style weight, the layers' shares, the smoothness, the learning rate, with content or without.
+    """
+
+    def __init__(self, photos: Crops, paintings: Crops, count: int) -> None:
+        self.photos, self.paintings = photos, paintings
+        self.pictures, self.content, self.style, self.m, self.v = torch.zeros(5, count, 3, photos.size, photos.size)
+        self.shares = torch.zeros(count, len(STYLE_LAYERS))  # times the style weight
+        self.content_weight, self.tv_weight, self.rate, self.age, self.life = torch.zeros(5, count)
+        self.wanted: dict[int, tuple[dict[str, Tensor], Tensor]] = {}  # the teacher's targets, by picture
+
+    def begin(self, i: int) -> None:
+        """Put a new picture in place i."""
+        photos, uniform = self.photos, self.photos.uniform
+        self.content[i] = photos.one() if uniform(0, 1) < 0.85 else self.paintings.one()
+        self.style[i] = self.paintings.one() if uniform(0, 1) < 0.8 else photos.one()
+        kind, noise = uniform(0, 1), photos.noise()
+        mixture = torch.lerp(self.content[i], noise, uniform(0.2, 0.8))
+        self.pictures[i] = self.content[i] if kind < 0.65 else noise if kind < 0.8 else mixture
+        tilt = uniform(0, 1) if uniform(0, 1) < 0.5 else float(uniform(0, 1) < 0.6)  # 0: equal shares, 1: SHARES
+        jitter = torch.exp(0.4 * torch.randn(len(STYLE_LAYERS), generator=photos.generator))
+        shares = torch.tensor([SHARES[name] for name in STYLE_LAYERS]) ** tilt * jitter
+        self.shares[i] = shares / shares.sum() * 300 ** uniform(0, 1)
+        self.content_weight[i] = float(uniform(0, 1) < 0.9)  # the others are textures
+        self.tv_weight[i], self.rate[i] = uniform(0, 20), uniform(0.015, 0.04)
+        self.life[i], self.age[i] = int(20 * 10 ** uniform(0, 1)), 0
+        self.m[i] = self.v[i] = 0
+        self.wanted.pop(i, None)
+
+    def student_targets(self, student: Student, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Gram matrices of the paintings, features of the photographs at relu4_2, as the student has them."""
         with torch.no_grad():
-            for a, p in zip(average.trunk.parameters(), student.trunk.parameters(), strict=True):
-                a.lerp_(p, 1 - decay)
-        yield DistillStep(index, loss.item(), terms, average)
+            grams = {k: products(f, f) for k, f in student(self.style[chosen], STYLE_LAYERS).items()}
+            return grams, student(self.content[chosen], ("relu4_2",))["relu4_2"]
+
+    def student_loss(self, student: Student, features: dict[str, Tensor], targets: Any, chosen: Tensor) -> Tensor:
+        """The relative style transfer objective behind the student's heads, without smoothness: (B,)."""
+        grams, content = targets
+        metric = student.heads["relu4_2"].T @ student.heads["relu4_2"]
+        square = [(products(f, f) * metric).sum((1, 2)) for f in (features["relu4_2"] - content, content)]
+        loss = self.content_weight[chosen] * square[0] / square[1]
+        for share, (name, gram) in zip(self.shares[chosen].T, grams.items(), strict=True):
+            metric = student.heads[name].T @ student.heads[name]
+            change, whole = metric @ (products(features[name], features[name]) - gram), metric @ gram
+            loss = loss + share * (change * change.mT).sum((1, 2)) / (whole * whole.mT).sum((1, 2))
+        return loss
+
+    def teacher_gradient(self, teacher: Teacher, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The teacher's features of the chosen pictures, and the gradient of the same objective by its judgment."""
+        for i in chosen.tolist():
+            if i not in self.wanted:
+                with torch.no_grad():
+                    grams = {k: products(f, f) for k, f in teacher(self.style[i : i + 1], STYLE_LAYERS).items()}
+                    self.wanted[i] = grams, teacher(self.content[i : i + 1], ("relu4_2",))["relu4_2"]
+        kept = [self.wanted[i] for i in chosen.tolist()]
+        content = torch.cat([features for _, features in kept])
+        x = self.pictures[chosen].requires_grad_()
+        features = teacher(x)
+        loss = self.content_weight[chosen] * energy(features["relu4_2"] - content) / energy(content)
+        for share, name in zip(self.shares[chosen].T, STYLE_LAYERS, strict=True):
+            gram = torch.cat([grams[name] for grams, _ in kept])
+            loss = loss + share * energy(products(features[name], features[name]) - gram) / energy(gram)
+        (gradient,) = torch.autograd.grad(loss.sum(), x)
+        return {k: f.detach() for k, f in features.items()}, gradient
+
+    def move(self, chosen: Tensor, gradient: Tensor) -> None:
+        """One step of Adam along `gradient` and that of the smoothness, clamped to [0, 1]."""
+        x = self.pictures[chosen].requires_grad_()
+        smoothness = sum((d.square().flatten(1).mean(1) for d in (x.diff(dim=2), x.diff(dim=3))), torch.zeros(()))
+        gradient = gradient + torch.autograd.grad((self.tv_weight[chosen] * smoothness).sum(), x)[0]
+        self.age[chosen] += 1
+        age, rate = (t[chosen].view(-1, 1, 1, 1) for t in (self.age, self.rate))
+        m = self.m[chosen] = torch.lerp(self.m[chosen], gradient, 0.1)
+        v = self.v[chosen] = torch.lerp(self.v[chosen], gradient**2, 0.01)
+        step = (m / (1 - 0.9**age)) / ((v / (1 - 0.99**age)).sqrt() + 1e-12)
+        self.pictures[chosen] = (x.detach() - rate * step).clamp(0, 1)
+
+    def visit(self, teacher: Teacher, student: Student, chosen: Tensor, moves: int = 3) -> tuple[Lesson, dict, Tensor]:
+        """Paint on for some moves, then compare: the lesson, the student's features, and the gradients' error (B,).
+
+        The error is |g_S - g_T|^2 / (|g_S|^2 + |g_T|^2) with the denominator held fixed: 0 for equal gradients, 1 for
+        orthogonal ones and also where the student believes to have arrived. It is differentiable in the trunk.
+        """
+        for i in chosen.tolist():
+            if self.age[i] >= self.life[i]:
+                self.begin(i)
+        targets = self.student_targets(student, chosen)
+        student.trunk.requires_grad_(False)
+        for _ in range(moves):
+            x = self.pictures[chosen].requires_grad_()
+            loss = self.student_loss(student, student(x), targets, chosen)
+            self.move(chosen, torch.autograd.grad(loss.sum(), x)[0])
+        student.trunk.requires_grad_(True)
+
+        features, wanted = self.teacher_gradient(teacher, chosen)
+        features = teacher.project(features)
+        x = self.pictures[chosen].requires_grad_()
+        mine = student(x)
+        loss = self.student_loss(student, mine, targets, chosen)
+        (gradient,) = torch.autograd.grad(loss.sum(), x, create_graph=True)
+        error = energy(gradient - wanted) / (energy(wanted) + energy(gradient.detach()))
+        self.move(chosen, gradient.detach())
+        return Lesson(x.detach(), features, {k: products(f, f) for k, f in features.items()}), mine, error
+
+
+def distillation_loss(student: Student, mine: dict[str, Tensor], lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
+    """The feature errors of all layers plus the Gram errors of the style layers, and both by name.
+
+    `mine` are the student's features of the lesson's pictures. The last two pictures do for the shallow layers, which
+    have positions in plenty.
+    """
+    loss, terms = torch.zeros(()), {}
+    for name in LAYERS:
+        part = slice(-2 if name in SHALLOW_LAYERS else None, None)
+        f, t, wanted = (x[name][part] for x in (mine, lesson.features, lesson.grams))
+        g, cross = products(f, f), products(t, f)
+        student.fit(name, g, cross)
+        error, gram = layer_errors(student.heads[name], g, cross, wanted)
+        loss, terms[name] = loss + FEATURE_WEIGHTS[name] * error, error.item()
+        if name in STYLE_LAYERS:
+            loss, terms[f"gram {name}"] = loss + GRAM_WEIGHTS[name] * gram, gram.item()
+    return loss, terms
 
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose matrices are orthogonalized before each step (Jordan et al. 2024), for convolution weights.
 
-    Five Newton-Schulz iterations with Jordan's coefficients bring all singular values near one. torch.optim.Muon does
-    the same in bfloat16 for matrices alone; on a CPU its products take ten times as long as these in float32.
+    Five Newton-Schulz iterations with Jordan's coefficients bring all singular values near one, in bfloat16 as he has
+    it.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95) -> None:
@@ -320,11 +379,107 @@ class Muon(torch.optim.Optimizer):
                 buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 x = torch.lerp(p.grad, buffer, group["momentum"]).flatten(1)
-                x = x / (x.norm() + 1e-7)
+                x = (x / (x.norm() + 1e-7)).bfloat16()
                 for _ in range(5):
                     xx = x @ x.T
                     x = 3.4445 * x + (-4.7750 * xx + 2.0315 * xx @ xx) @ x
-                p.add_(x.view_as(p), alpha=-group["lr"])
+                norm = self.state[p].setdefault("norm", p.norm())  # kept: weights that grow make rates fade
+                p.add_(x.view_as(p), alpha=-group["lr"] * norm.item() / math.sqrt(2 * len(p)))
+                p.mul_(norm / p.norm())
+
+
+class Trainer:
+    """A training that can be interrupted: everything but the gallery, which fills again, is in `state_dict`.
+
+    For the first tenth of `minutes` the student sees the gallery alone: its own judgment is no guide yet to what an
+    optimizer will show it. The learning rate falls to zero in the last nine tenths.
+    """
+
+    def __init__(self, teacher: Teacher, photos: list[Tensor], paintings: list[Tensor], minutes: float, seed: int):
+        torch.manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.teacher, self.minutes, self.gone, self.index = teacher, minutes, 0.0, 0
+        self.photos, self.paintings = (Crops(images, SIZE, self.generator) for images in (photos, paintings))
+        self.gallery, self.easel = Gallery(300, SIZE), Easel(self.photos, self.paintings, count=8)
+        self.turn = 0
+        self.student = Student()
+        self.average = copy.deepcopy(self.student.trunk)
+        convs = [m for m in self.student.trunk.body if isinstance(m, nn.Conv2d)]
+        self.optimizers = Muon([m.weight for m in convs]), torch.optim.Adam([m.bias for m in convs])
+        teacher.find_basis(torch.stack([fresh(self.photos, self.paintings) for _ in range(60)]))
+
+    def hang(self) -> None:
+        """Keep the gallery full of new pictures, four for every step: the work of a thread of its own."""
+        os.nice(5)  # of this thread alone, on Linux
+        generator = torch.Generator().manual_seed(1_000_000 + self.index)
+        photos, paintings = (Crops(c.images, SIZE, generator) for c in (self.photos, self.paintings))
+        start = self.index
+        while self.gone < self.minutes:
+            if self.gallery.hung > 120 + 4 * (self.index - start):
+                time.sleep(0.05)
+                continue
+            picture = fresh(photos, paintings)[None]
+            with torch.no_grad():
+                self.gallery.put(picture, self.teacher.project(self.teacher(picture)))
+
+    def step(self) -> dict[str, float]:
+        """One step on four pictures of the gallery and, every fourth time, two being painted; errors by name."""
+        while len(self.gallery) < 100:
+            time.sleep(0.1)
+        lesson = self.gallery.draw(4, self.generator)
+        mine, gradient_error, more = self.student(lesson.pictures), torch.zeros(()), {}
+        if self.index % 4 == 0 and self.gone > 0.1 * self.minutes:
+            chosen = (torch.arange(2) + self.turn) % len(self.easel.age)
+            self.turn = int(chosen[-1]) + 1
+            painted, features, errors = self.easel.visit(self.teacher, self.student, chosen)
+            self.gallery.put(painted.pictures, painted.features)
+            gradient_error, more = errors.mean(), {"gradient": errors.mean().item()}
+            mine = {k: torch.cat([f, features[k]]) for k, f in mine.items()}
+            lesson = Lesson(
+                torch.cat([lesson.pictures, painted.pictures]),
+                {k: torch.cat([f, painted.features[k]]) for k, f in lesson.features.items()},
+                {k: torch.cat([g, painted.grams[k]]) for k, g in lesson.grams.items()},
+            )
+        loss, terms = distillation_loss(self.student, mine, lesson)
+        self.student.zero_grad()
+        (loss + gradient_error).backward()
+        share = min(1, (self.index + 1) / 100, (1 - self.gone / self.minutes) / 0.9)
+        for optimizer, rate in zip(self.optimizers, RATES, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * max(0.0, share)
+            optimizer.step()
+        self.index += 1
+        decay = min(0.995, self.index / (self.index + 10))
+        with torch.no_grad():
+            for a, p in zip(self.average.parameters(), self.student.trunk.parameters(), strict=True):
+                a.lerp_(p, 1 - decay)
+        return terms | more
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed training needs."""
+        easel = {k: v for k, v in vars(self.easel).items() if isinstance(v, Tensor)}
+        plain = {"index": self.index, "gone": self.gone, "turn": self.turn, "generator": self.generator.get_state()}
+        networks = {"student": self.student.state_dict(), "average": self.average.state_dict()}
+        kept = {"products": self.student.products, "basis": self.teacher.basis, "easel": easel}
+        return plain | networks | kept | {"optimizers": [o.state_dict() for o in self.optimizers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.index, self.gone, self.turn = state["index"], state["gone"], state["turn"]
+        self.generator.set_state(state["generator"])
+        self.student.load_state_dict(state["student"])
+        self.average.load_state_dict(state["average"])
+        self.student.products, self.teacher.basis = state["products"], state["basis"]
+        vars(self.easel).update(state["easel"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+
+def fresh(photos: Crops, paintings: Crops) -> Tensor:
+    """A new picture (3, SIZE, SIZE): half of them are plain photographs, a quarter plain paintings."""
+    kind = photos.uniform(0, 1)
+    if kind < 0.75:
+        return (photos if kind < 0.5 else paintings).one()
+    return (photos if kind < 0.9 else paintings).spoiled()
 
 
 @torch.no_grad()
@@ -332,110 +487,126 @@ def fit_heads(student: Student, teacher: Teacher, batches: Iterable[Tensor]) -> 
     """Set the heads of a student, such as an averaged one, to the least-squares optimum over all `batches`."""
     student.products.clear()
     for count, image in enumerate(batches, start=1):
-        features = student(image)
-        for name, t in teacher(image).items():
-            f = features[name.removeprefix("true:")]
+        features, target = student(image), teacher.project(teacher(image))
+        for name, t in target.items():
+            f = features[name]
             student.fit(name, products(f, f), products(t, f), forget=1 / count)
 
 
 def pocket_network(student: Student) -> VGG:
-    """The network that ships: the trunk, and for each head W the symmetric square root of W'W as its metric map.
-
-    |W D W'| = |M D M'| for M = (W'W)^(1/2) and every D, so Gram distances stay the same at a fraction of the width.
-    """
-    network = VGG(CONVS["pocket"], WIDTHS["pocket"], padding_mode="reflect", metric_layers=METRIC_LAYERS)
+    """The network that ships: the trunk, and for each head W the symmetric square root of W'W as its metric map."""
+    network = VGG(CHANNELS, metric_layers=LAYERS)
     network.body.load_state_dict(student.trunk.body.state_dict())
-    for name in METRIC_LAYERS:
+    for name in LAYERS:
         head = student.heads[name].detach()
         network.metric[name].weight.data = square_root(head.T @ head)[:, :, None, None]
-    return network.requires_grad_(False).eval()
+    network.requires_grad_(False).eval()
+    # Activations grow to 1e11 in training, and maps of 1e-12 are zero in 16 bits: bring each layer's mean to one.
+    photo, before = nst.load_image("chelsea", 256), 1.0
+    relus = [name for name in network.layers if name.startswith("relu")]
+    means = {name: f.mean().item() for name, f in student.trunk(photo, relus).items()}
+    for name, mean in means.items():
+        conv = name.replace("relu", "conv")
+        network.body.get_parameter(f"{conv}.weight").mul_(before / mean)
+        network.body.get_parameter(f"{conv}.bias").div_(mean)
+        if name in LAYERS:
+            network.metric[name].weight.mul_(mean)
+        before = mean
+    return network
 
 
 @torch.no_grad()
 def evaluate(student: Student, teacher: Teacher, images: Sequence[Tensor]) -> dict[str, dict[str, float]]:
     """How near the student comes on `images` (3, H, W), by layer: relative feature error, and how Gram distances agree.
 
-    `rank` is Spearman's correlation between the pocket network's Gram distances and the teacher's over all pairs of
-    images, `ratio` the median of their quotients (1 is perfect).
+    The error counts what the student could follow at most (see RANKS) and no more. `rank` is Spearman's correlation
+    between the pocket network's Gram distances and the teacher's own over all pairs of images, `ratio` the median of
+    their quotients (1 is perfect).
     """
-    network, errors = pocket_network(student), {name: [] for name in student.heads}
-    grams: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in STYLE_LAYERS}
+    network: VGG = pocket_network(student)
+    errors: dict[str, list[float]] = {name: [] for name in LAYERS}
+    grams: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in LAYERS}
     for image in images:
-        target, features = teacher(image[None]), student(image[None])
-        for name, t in target.items():
-            f = features[name.removeprefix("true:")]
+        whole, features, mapped = teacher(image[None]), student(image[None]), network(image[None], LAYERS)
+        for name, t in teacher.project(whole).items():
+            f = features[name]
             error, _ = layer_errors(student.heads[name], products(f, f), products(t, f), products(t, t))
             errors[name].append(error.item())
-        for name, mine in network(image[None], STYLE_LAYERS).items():
-            for kept, f in zip(grams[name], (mine, target[name]), strict=True):
-                kept.append(products(f, f).flatten())
-    table = {name: {"error": float(np.mean(values))} for name, values in errors.items()}
+            for kept, shown in zip(grams[name], (mapped[name], whole[name]), strict=True):
+                kept.append(products(shown, shown).flatten())
+    table = {}
     for name, (mine, wanted) in grams.items():
         near, true = (F.pdist(torch.stack(g)).square().numpy() for g in (mine, wanted))
-        table[name] |= {
-            "rank": float(scipy.stats.spearmanr(near, true).statistic),
-            "ratio": float(np.median(near / true)),
-        }
+        rank, ratio = scipy.stats.spearmanr(near, true).statistic, np.median(near / true)
+        table[name] = {"error": float(np.mean(errors[name])), "rank": float(rank), "ratio": float(ratio)}
     return table
 
 
-def save_state(network: nn.Module, path: Path, record: dict) -> None:
-    """Write a network's weights as safetensors, with `record` in the file's metadata; whole or not at all."""
-    state = {k: v.detach().contiguous().clone() for k, v in network.state_dict().items()}
+def save_half(network: nn.Module, path: Path, record: dict[str, str]) -> None:
+    """Write a network's weights as 16-bit floats, with `record` in the file's metadata; whole or not at all."""
+    state = {k: v.detach().half().contiguous() for k, v in network.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={k: str(v) for k, v in record.items()})
+        save_file(state, temporary, metadata=record)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """`train` writes the averaged student every few minutes; `export` makes the pocket network of it and its table."""
+    """`train` writes its state every two minutes; `export` makes the pocket network of the averaged student."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     train, export = (commands.add_parser(name) for name in ("train", "export"))
     for command in (train, export):
         command.add_argument("--images", type=Path, required=True, help="training photographs")
-        command.add_argument("--teachers", type=Path, required=True, help="the two files of teachers' weights")
-        command.add_argument("--student", type=Path, required=True, help="the student with its heads")
-    train.add_argument("--paintings", type=Path, required=True)
-    train.add_argument("--minutes", type=float, default=46)
-    train.add_argument("--sizes", type=int, nargs="+", default=[128, 160], help="crops in pixels, in order")
-    train.add_argument("--seed", type=int, default=0)
+        command.add_argument("--paintings", type=Path, nargs="+", required=True, help="folders of paintings")
+        command.add_argument("--state", type=Path, required=True, help="the state of the training")
+        command.add_argument("--minutes", type=float, default=100, help="of training, in all")
+        command.add_argument("--seed", type=int, default=0)
     export.add_argument("--validation", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
-    _train(args) if args.command == "train" else _export(args)
+
+    torch.set_flush_denormal(True)
+    trainer = Trainer(Teacher(), read_images(args.images), read_images(*args.paintings), args.minutes, args.seed)
+    if args.state.exists():  # its basis too: heads speak of the directions that the basis names
+        trainer.load_state_dict(torch.load(args.state))
+    _train(trainer, args.state) if args.command == "train" else _export(trainer, args.validation, args.out)
 
 
-def _train(args: argparse.Namespace) -> None:
-    photos, paintings, teacher = read_images(args.images, 256), read_images(args.paintings, 256), Teacher(args.teachers)
-    options = {k: getattr(args, k) for k in ("minutes", "sizes", "seed")}
-    crops = Crops(photos + 10 * paintings, args.sizes[-1], torch.Generator().manual_seed(args.seed))
-    start, saved, recent = time.monotonic(), 0.0, []
+def _train(trainer: Trainer, path: Path) -> None:
+    """Train until the minutes are gone; every two of them write the state and print the mean errors."""
 
-    def save(step: DistillStep) -> None:
-        """Write the averaged student with heads of its own."""
-        fit_heads(step.student, teacher, (crops.batch(8) for _ in range(40)))
-        save_state(step.student, args.student, options | {"steps": step.index})
+    def save() -> None:
+        with atomic_path(path) as temporary:
+            torch.save(trainer.state_dict(), temporary)
+        means = {k: round(float(np.mean(values)), 4) for k, values in recent.items()}
+        print(json.dumps({"step": trainer.index, "minutes": round(trainer.gone, 1), **means}), flush=True)
+        recent.clear()
 
-    for step in distill(teacher, photos, paintings, **options):
-        recent.append(step.terms)
-        now = time.monotonic() - start
-        if now - saved > 240:
-            mean = {k: round(float(np.mean([t[k] for t in recent])), 4) for k in STYLE_LAYERS}
-            print(json.dumps({"step": step.index, "minutes": round(now / 60, 1), **mean}), flush=True)
-            save(step)
-            saved, recent = now, []
-    save(step)
+    recent: dict[str, list[float]] = {}
+    saved = last = time.monotonic()
+    threading.Thread(target=trainer.hang, daemon=True).start()
+    while trainer.gone < trainer.minutes:
+        for name, value in trainer.step().items():
+            recent.setdefault(name, []).append(value)
+        now = time.monotonic()
+        trainer.gone, last = trainer.gone + (now - last) / 60, now
+        if now - saved > 120:
+            save()
+            saved = now
+    save()
 
 
-def _export(args: argparse.Namespace) -> None:
-    photos, teacher = read_images(args.images, 256), Teacher(args.teachers)
-    teacher.calibrate(Crops(photos, 128, torch.Generator().manual_seed(0)).batch(64))
-    images = [crop(image, 256) for image in read_images(args.validation, 256)]
-    student = Student(teacher(images[0][None]))
-    student.load_state_dict(load_file(args.student))
+def _export(trainer: Trainer, validation: Path, out: Path) -> None:
+    """Give the averaged trunk heads of its own, print how near it comes, and write the pocket network."""
+    student, teacher = trainer.student, trainer.teacher
+    student.trunk.load_state_dict(trainer.average.state_dict())
+    fit_heads(
+        student, teacher, (torch.stack([fresh(trainer.photos, trainer.paintings) for _ in range(8)]) for _ in range(40))
+    )
+    images = [crop(image, 256) for image in read_images(validation)]
     for name, row in evaluate(student, teacher, images).items():
         print(name, "  ".join(f"{k} {v:.3f}" for k, v in row.items()))
-    save_state(pocket_network(student), args.out, {"from": "VGG-19 and its 16x encoder; see data/README.md"})
+    record = {"from": "Oxford's VGG-16; see data/README.md", "steps": str(trainer.index)}
+    save_half(pocket_network(student), out, record)
 
 
 def crop(image: Tensor, size: int) -> Tensor:

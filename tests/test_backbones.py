@@ -18,11 +18,10 @@ from torchvision import models
 from nst_lesson.errors import LessonError, ParameterError, WeightsError
 from nst_lesson.networks import backbones
 from nst_lesson.networks.backbones import (
-    CONVS,
+    CHANNELS,
     STYLE_LAYERS,
     VGG,
     VGG_WEIGHTS,
-    WIDTHS,
     fetch_weights,
     load_backbone,
     normalize_filters,
@@ -66,7 +65,7 @@ def classroom(tmp_path, monkeypatch):
 def pocket(tmp_path, monkeypatch):
     """The pocket network that ships, or, in a clone where it is not trained yet, a random one of its form."""
     if not (data_dir() / "weights" / "pocket.safetensors").exists():
-        vgg = VGG(CONVS["pocket"], WIDTHS["pocket"], metric_layers=STYLE_LAYERS)
+        vgg = VGG(CHANNELS["pocket"], metric_layers=STYLE_LAYERS)
         (tmp_path / "weights").mkdir()
         save_file(
             he_state({key: tensor.shape for key, tensor in vgg.state_dict().items()}),
@@ -107,7 +106,7 @@ def test_every_layer_equals_torchvisions(name, classroom):
 def test_vgg16_caffe_takes_pixels_up_to_255():
     """Its scale is what makes Caffe's activations about 57 (255 * 0.226) times those of torchvision's own weights."""
     transforms = VGG_WEIGHTS["vgg16-caffe"].transforms()
-    vgg = VGG((1,), (8,))
+    vgg = VGG(((8,),))
     vgg.normalize_with(transforms.mean, transforms.std)
     assert torch.allclose(1 / vgg.std, torch.tensor(255.0))
     assert torch.allclose(vgg.mean.flatten() * 255, torch.tensor([123.0, 117.0, 104.0]), atol=0.01)  # Caffe's BGR mean
@@ -116,9 +115,9 @@ def test_vgg16_caffe_takes_pixels_up_to_255():
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """A VGG-19 of small widths, published on a server of this machine as torchvision publishes the real one."""
-    monkeypatch.setitem(WIDTHS, "vgg19", (4, 4, 4, 8, 8))
+    monkeypatch.setitem(CHANNELS, "vgg19", ((4,) * 2, (4,) * 2, (4,) * 4, (8,) * 4, (8,) * 4))
     (tmp_path / "www").mkdir()
-    vgg = VGG(CONVS["vgg19"], WIDTHS["vgg19"])
+    vgg = VGG(CHANNELS["vgg19"])
     names = backbones._torchvision_names(vgg)
     state = he_state({theirs: vgg.state_dict()[ours].shape for theirs, ours in names.items()})
     torch.save(state | {"classifier.0.bias": torch.zeros(9)}, tmp_path / "www" / "new")
@@ -173,7 +172,7 @@ def test_fetch_needs_something_to_fetch(name):
 @pytest.mark.skipif(not TEACHER.exists(), reason="the true first layers of VGG-19 are not beside this clone")
 @torch.no_grad()
 def test_true_first_layers_of_vgg19():
-    vgg = VGG(CONVS["vgg19"], WIDTHS["vgg19"])
+    vgg = VGG(CHANNELS["vgg19"])
     state = load_file(TEACHER)
     names = backbones._torchvision_names(vgg)
     result = vgg.load_state_dict({names[key]: tensor for key, tensor in state.items()}, strict=False)
@@ -269,7 +268,7 @@ def test_random_keeps_the_size_of_activations():
 @pytest.mark.parametrize("shape", ["vgg19", "vgg16"])
 def test_random_full_shapes(shape):
     vgg = load_backbone(f"random-{shape}")
-    assert len(vgg.layers) == 2 * sum(CONVS[shape]) + 5
+    assert len(vgg.layers) == 2 * sum(len(block) for block in CHANNELS[shape]) + 5
     assert vgg.body.conv5_1.weight.shape == (512, 512, 3, 3)
 
 
@@ -463,7 +462,7 @@ def test_too_small_for_the_depth():
         load_backbone("random")(seeded((1, 3, 8, 8)), STYLE_LAYERS)
 
 
-NARROW = {mode: VGG((1, 1, 2), (2, 2, 2), padding_mode=mode) for mode in ("zeros", "reflect")}
+NARROW = {mode: VGG(((2,), (2,), (2, 2)), padding_mode=mode) for mode in ("zeros", "reflect")}
 
 
 @settings(deadline=None)

@@ -60,7 +60,7 @@ def tiny() -> VGG:
     """A VGG with every layer that the defaults name, narrow enough for milliseconds, random but always the same."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return VGG((1, 1, 1, 2, 1), (4, 6, 8, 8, 8)).requires_grad_(False)
+        return VGG(((4,), (6,), (8,), (8, 8), (8,))).requires_grad_(False)
 
 
 def run(steps: Iterable[Step]) -> list[Step]:
@@ -482,7 +482,7 @@ def test_pictures_of_the_wrong_kind_are_named(tiny, bad, which):
 def test_pictures_and_networks_of_any_precision_go_together(kind, of_network, optimizer):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = VGG((1, 1, 1, 2, 1), (4, 6, 8, 8, 8)).requires_grad_(False).to(of_network)
+        network = VGG(((4,), (6,), (8,), (8, 8), (8,))).requires_grad_(False).to(of_network)
     steps = run(transfer(CONTENT.to(kind), STYLE.to(kind), network, steps=5, optimizer=optimizer))
     assert steps[-1].image.dtype == (torch.float64 if kind == torch.float64 else torch.float32)
     assert steps[-1].loss < steps[0].loss

@@ -26,7 +26,7 @@ def judge() -> VGG:
     """A small random network with the layers that the distances name by default."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return VGG((1, 1, 1, 2, 1), (4, 6, 8, 8, 8))  # not frozen: a distance must not build a graph all the same
+        return VGG(((4,), (6,), (8,), (8, 8), (8,)))  # not frozen: a distance must not build a graph all the same
 
 
 def test_style_distance_by_its_formula(judge):

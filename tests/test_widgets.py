@@ -82,7 +82,7 @@ def test_a_run_ends_at_its_last_step_and_shows_it():
 def test_it_paints_what_transfer_paints():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        backbone = VGG((1, 1), (4, 4)).requires_grad_(False)
+        backbone = VGG(((4,), (4,))).requires_grad_(False)
     content, style = (torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(n)) for n in (1, 2))
     layers = {"content_layers": ("relu2_1",), "style_layers": ("relu1_1",)}
     *_, wanted = transfer(content, style, backbone, steps=4, **layers)
@@ -154,7 +154,7 @@ def test_an_error_before_the_first_step_is_shown_and_raised():
 def test_a_backbone_that_breaks_in_the_middle_is_shown_and_raised():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network, calls = VGG((1,), (4,)).requires_grad_(False), itertools.count()
+        network, calls = VGG(((4,),)).requires_grad_(False), itertools.count()
 
     def breaking(image: torch.Tensor, layers: tuple[str, ...]) -> dict[str, torch.Tensor]:
         if next(calls) == 5:  # two targets and three steps are behind it

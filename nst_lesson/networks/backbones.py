@@ -22,8 +22,11 @@ from .weights import Published, fetch, load_weights, read_weights
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-CONVS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4), "pocket": (2, 2, 4, 4, 1)}
-WIDTHS = {"vgg16": (64, 128, 256, 512, 512), "vgg19": (64, 128, 256, 512, 512), "pocket": (16, 32, 64, 128, 128)}
+CHANNELS = {  # of each convolution, block by block
+    "vgg16": ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
+    "vgg19": ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4),
+    "pocket": ((16,) * 2, (32,) * 2, (64,) * 4, (128,) * 4, (128,)),
+}
 CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -96,15 +99,14 @@ class Backbone(nn.Module):
 class VGG(Backbone):
     """A VGG-shaped feature extractor with the layers conv1_1, relu1_1, ..., pool1, ... (Simonyan & Zisserman 2014).
 
-    `convs` and `widths` give the number of convolutions and the channels of each block. `metric_layers` names the
-    layers that get a square 1x1 map on the way out (see `pocket` in `load_backbone`); the next layer sees the
-    unmapped features. Raises ParameterError for an unknown pooling.
+    `channels` has a tuple for each block: the channels of its convolutions. `metric_layers` names the layers that get
+    a square 1x1 map on the way out (see `pocket` in `load_backbone`); the next layer sees the unmapped features.
+    Raises ParameterError for an unknown pooling.
     """
 
     def __init__(
         self,
-        convs: Sequence[int],
-        widths: Sequence[int],
+        channels: Sequence[Sequence[int]],
         *,
         pooling: str = "max",
         padding_mode: Literal["zeros", "reflect"] = "zeros",
@@ -114,18 +116,19 @@ class VGG(Backbone):
         if pooling not in POOLS:
             raise unknown("pooling", pooling, tuple(POOLS))
         body: OrderedDict[str, nn.Module] = OrderedDict()
-        channels = 3
-        for block, (count, width) in enumerate(zip(convs, widths, strict=True), start=1):
-            for index in range(1, count + 1):
-                body[f"conv{block}_{index}"] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding_mode)
-                body[f"relu{block}_{index}"] = nn.ReLU()  # out of place: stored features stay what they were
-                channels = width
+        widths = {"image": 3}
+        for block, block_channels in enumerate(channels, start=1):
+            for index, width in enumerate(block_channels, start=1):
+                before, name = list(widths.values())[-1], f"{block}_{index}"
+                body[f"conv{name}"] = nn.Conv2d(before, width, 3, padding=1, padding_mode=padding_mode)
+                body[f"relu{name}"] = nn.ReLU()  # out of place: stored features stay what they were
+                widths[f"relu{name}"] = width
             body[f"pool{block}"] = POOLS[pooling](2)
         self.layers = tuple(body)
         self.body = nn.Sequential(body)
         self.padding_mode = padding_mode
-        metric_widths = {name: widths[int(name[4]) - 1] for name in metric_layers}
-        self.metric = nn.ModuleDict({name: nn.Conv2d(w, w, 1, bias=False) for name, w in metric_widths.items()})
+        maps = {name: nn.Conv2d(widths[name], widths[name], 1, bias=False) for name in metric_layers}
+        self.metric = nn.ModuleDict(maps)
 
     def _smallest(self, layers: set[str]) -> int:
         deepest = max(layers, key=self.layers.index)  # each pooling halves; it and reflection padding need two pixels
@@ -327,7 +330,7 @@ def _hollow_vgg(shape: str, pooling: str, metric_layers: Iterable[str] = ()) -> 
     """A VGG that takes its weights from `_fill`: no time and no global random numbers are spent on others."""
     padding: Literal["zeros", "reflect"] = "reflect" if shape == "pocket" else "zeros"
     with torch.device("meta"):
-        return VGG(CONVS[shape], WIDTHS[shape], pooling=pooling, padding_mode=padding, metric_layers=metric_layers)
+        return VGG(CHANNELS[shape], pooling=pooling, padding_mode=padding, metric_layers=metric_layers)
 
 
 def _fill(vgg: VGG, state: dict[str, Tensor]) -> VGG:
