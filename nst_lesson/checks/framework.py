@@ -18,6 +18,8 @@ from torch import Tensor
 
 Mistakes = Mapping[str, Any]  # {sentence: what that mistake gives, or a tuple of several such values}
 
+CORRECT, NOT_ATTEMPTED = "correct", "not attempted yet"
+
 
 class Wrong(Exception):
     """What is wrong with an answer, in one sentence that names the broken property."""
@@ -41,23 +43,26 @@ def exercise(check: Callable | None = None, *, otherwise: Callable | None = None
 
     @functools.wraps(check)
     def run(answer: Callable) -> Callable | None:
-        name, right = check.__name__, False
-        try:
-            with _surroundings():
-                check(answer)
-        except NotImplementedError:
-            print(f"{name}: not attempted yet")
-        except Wrong as wrong:
-            print(f"{name}: not yet - {wrong}")
-        except Exception as error:  # the student's own error is the message, not a traceback through our code
-            print(f"{name}: not yet - it raised {type(error).__name__}{_line_of(error)}: {_in_one_line(error)}")
-        else:
-            print(f"{name}: correct")
-            right = True
-        return answer if right and otherwise else otherwise
+        verdict = judge(check, answer)
+        print(f"{check.__name__}: {verdict}")
+        return answer if verdict == CORRECT and otherwise else otherwise
 
     run.otherwise = otherwise  # type: ignore[attr-defined]
     return run
+
+
+def judge(check: Callable[[Callable], None], answer: Callable) -> str:
+    """What a check that raises Wrong says of an answer: CORRECT, NOT_ATTEMPTED, or "not yet - " and why."""
+    try:
+        with _surroundings():
+            check(answer)
+    except NotImplementedError:
+        return NOT_ATTEMPTED
+    except Wrong as wrong:
+        return f"not yet - {wrong}"
+    except Exception as error:  # the student's own error is the message, not a traceback through our code
+        return f"not yet - it raised {type(error).__name__}{_line_of(error)}: {_in_one_line(error)}"
+    return CORRECT
 
 
 def _line_of(error: Exception) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import LessonError
 from ..paths import user_path
-from . import stylize, train
+from . import grade, stylize, train
 from .command import Commands, Parser, add_command, add_overwrite, say, short
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
@@ -62,7 +62,7 @@ def _parser() -> Parser:
     add_command(commands, "doctor", doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
     fetch_command = add_command(commands, "fetch", fetch, "download weights, a painting or photographs ahead of class")
     fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, coco-val2017, or a painting")
-    for module in (stylize, train):
+    for module in (stylize, train, grade):
         module.add_parser(commands)
     notebooks_command = add_command(commands, "notebooks", notebooks, "execute lessons in place")
     html_command = add_command(commands, "html", html, "write lessons as HTML pages")

@@ -1,0 +1,30 @@
+"""`nst-lesson grade`: marks for a folder of notebooks that students handed in."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import LessonError
+from ..paths import user_path
+from .command import Commands, add_command, add_overwrite, check_output, say, short
+
+
+def add_parser(commands: Commands) -> None:
+    """The command and its options."""
+    command = add_command(commands, "grade", run, "check what students handed in: a table of points")
+    command.add_argument("folder", type=user_path, metavar="FOLDER", help="notebooks, or a folder of them per student")
+    command.add_argument("-o", "--out", type=user_path, required=True, metavar="FILE", help="such as marks.csv")
+    add_overwrite(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge every answer in the folder and write the table."""
+    from ..course.grade import grade, write_marks
+
+    if arguments.out.suffix != ".csv":
+        raise LessonError(f"{arguments.out}: the table is written as .csv")
+    check_output(arguments.out, (), arguments.overwrite)
+    students = grade(arguments.folder)
+    write_marks(students, arguments.out)
+    say(f"wrote {short(arguments.out)} ({len(students)} students)")
+    return 0
