@@ -1,10 +1,10 @@
 """Train the pocket network: a slim VGG-19 that judges pictures as Oxford's VGG-16 does (Hinton et al. 2015).
 
 What matters is what an optimizer makes of the student: it searches for just those pictures which the student takes
-for right. So the student learns from three kinds of pictures: crops of photographs and paintings, such crops mixed and
-drowned in noise, and pictures that are being painted *as the student itself judges them*, at many settings. On all of
-them its features and their Gram matrices are compared with the teacher's, and on those that are being painted also
-the gradient of the style transfer objective with respect to the picture (Czarnecki et al. 2017, Sobolev training).
+for right. So the student learns from three
+kinds of pictures: crops of photographs and paintings, such crops mixed and drowned in noise, and pictures that are
+being painted *as the student itself judges them*, at many settings. On all of them its features and their Gram matrices
+are compared with the teacher's.
 
 Linear heads bring the student's features to the teacher's. When training ends, each head W becomes the square map
 (W'W)^(1/2), which keeps every distance |W F| and every Gram distance |W G W'| at the student's own width.
@@ -52,10 +52,11 @@ SHALLOW_LAYERS = ("relu1_1", "relu2_1")
 RANKS = dict(zip(LAYERS, (24, 96, 160, 288, 320, 192, 320), strict=True))
 SHARES = {"relu1_1": 0.3, "relu2_1": 0.6, "relu3_1": 1.0, "relu4_1": 0.2, "relu5_1": 0.05}  # a painter's choice
 SIZE = 160  # pixels of a crop
+HEAD_BATCHES = 60  # of four pictures, for the heads to begin with
 RATES = (0.007, 1e-3)  # of Muon for filters, of Adam for biases
 # What each layer's error counts. An optimizer brings the shallow Gram matrices nearest, so their errors show first.
 FEATURE_WEIGHTS = dict(zip(LAYERS, (1.0, 3.0, 2.0, 1.0, 0.5, 0.7, 0.7), strict=True))
-GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 12.0, 10.0, 3.0, 1.0), strict=True))
+GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 12.0, 10.0, 4.0, 1.5), strict=True))
 
 
 class Teacher:
@@ -93,8 +94,9 @@ class Teacher:
 class Student(nn.Module):
     """The pocket trunk and one linear head W (teacher's directions, pocket's channels) for each of LAYERS.
 
-    Heads are not trained by gradient: `fit` keeps each at the least-squares optimum for what the trunk gives (variable
-    projection, Golub & Pereyra 1973), so the trunk never waits for its heads.
+    Heads begin at the least-squares optimum (`fit_heads`) and are trained with the trunk from there. Fitted anew to the
+    last pictures at every step they would overfit, at relu5_1 to half the error that new pictures show, and what the
+    trunk then learns serves those pictures alone.
     """
 
     def __init__(self) -> None:
@@ -105,16 +107,7 @@ class Student(nn.Module):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
                 nn.init.zeros_(conv.bias)
         shapes = {k: (rank, CHANNELS[int(k[4]) - 1][int(k[6]) - 1]) for k, rank in RANKS.items()}
-        self.heads = nn.ParameterDict({k: torch.zeros(shape) for k, shape in shapes.items()}).requires_grad_(False)
-        self.products: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def fit(self, name: str, gram: Tensor, cross: Tensor, forget: float = 0.05) -> None:
-        """Set a head to C G^-1 with running averages of G = F F' and C = T F'; each batch (B, ., .) weighs `forget`."""
-        new = (gram.detach().sum(0), cross.detach().sum(0))
-        old = self.products.get(name, new)
-        g, cross = self.products[name] = tuple(torch.lerp(o, n, forget) for o, n in zip(old, new, strict=True))
-        ridge = 1e-4 * g.diagonal().mean() * torch.eye(len(g))  # keeps a silent channel from making G singular
-        self.heads[name].data = torch.linalg.solve(g + ridge, cross.T).T.contiguous()
+        self.heads = nn.ParameterDict({k: torch.zeros(shape) for k, shape in shapes.items()})
 
     def forward(self, image: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
         """The trunk's own features of `image` (B, 3, H, W), before any head: {name: (B, C, H', W')}, float32."""
@@ -246,7 +239,6 @@ class Easel:
         self.pictures, self.content, self.style, self.m, self.v = torch.zeros(5, count, 3, photos.size, photos.size)
         self.shares = torch.zeros(count, len(STYLE_LAYERS))  # times the style weight
         self.content_weight, self.tv_weight, self.rate, self.age, self.life = torch.zeros(5, count)
-        self.wanted: dict[int, tuple[dict[str, Tensor], Tensor]] = {}  # the teacher's targets, by picture
 
     def begin(self, i: int) -> None:
         """Put a new picture in place i."""
@@ -264,7 +256,6 @@ class Easel:
         self.tv_weight[i], self.rate[i] = uniform(0, 20), uniform(0.015, 0.04)
         self.life[i], self.age[i] = int(20 * 10 ** uniform(0, 1)), 0
         self.m[i] = self.v[i] = 0
-        self.wanted.pop(i, None)
 
     def student_targets(self, student: Student, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Gram matrices of the paintings, features of the photographs at relu4_2, as the student has them."""
@@ -284,24 +275,6 @@ class Easel:
             loss = loss + share * (change * change.mT).sum((1, 2)) / (whole * whole.mT).sum((1, 2))
         return loss
 
-    def teacher_gradient(self, teacher: Teacher, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The teacher's features of the chosen pictures, and the gradient of the same objective by its judgment."""
-        for i in chosen.tolist():
-            if i not in self.wanted:
-                with torch.no_grad():
-                    grams = {k: products(f, f) for k, f in teacher(self.style[i : i + 1], STYLE_LAYERS).items()}
-                    self.wanted[i] = grams, teacher(self.content[i : i + 1], ("relu4_2",))["relu4_2"]
-        kept = [self.wanted[i] for i in chosen.tolist()]
-        content = torch.cat([features for _, features in kept])
-        x = self.pictures[chosen].requires_grad_()
-        features = teacher(x)
-        loss = self.content_weight[chosen] * energy(features["relu4_2"] - content) / energy(content)
-        for share, name in zip(self.shares[chosen].T, STYLE_LAYERS, strict=True):
-            gram = torch.cat([grams[name] for grams, _ in kept])
-            loss = loss + share * energy(products(features[name], features[name]) - gram) / energy(gram)
-        (gradient,) = torch.autograd.grad(loss.sum(), x)
-        return {k: f.detach() for k, f in features.items()}, gradient
-
     def move(self, chosen: Tensor, gradient: Tensor) -> None:
         """One step of Adam along `gradient` and that of the smoothness, clamped to [0, 1]."""
         x = self.pictures[chosen].requires_grad_()
@@ -314,32 +287,17 @@ class Easel:
         step = (m / (1 - 0.9**age)) / ((v / (1 - 0.99**age)).sqrt() + 1e-12)
         self.pictures[chosen] = (x.detach() - rate * step).clamp(0, 1)
 
-    def visit(self, teacher: Teacher, student: Student, chosen: Tensor, moves: int = 3) -> tuple[Lesson, dict, Tensor]:
-        """Paint on for some moves, then compare: the lesson, the student's features, and the gradients' error (B,).
-
-        The error is |g_S - g_T|^2 / (|g_S|^2 + |g_T|^2) with the denominator held fixed: 0 for equal gradients, 1 for
-        orthogonal ones and also where the student believes to have arrived. It is differentiable in the trunk.
-        """
+    def visit(self, student: Student, chosen: Tensor, moves: int = 4) -> Tensor:
+        """Paint on for some moves, and show the chosen pictures (B, 3, H, W)."""
         for i in chosen.tolist():
             if self.age[i] >= self.life[i]:
                 self.begin(i)
         targets = self.student_targets(student, chosen)
-        student.trunk.requires_grad_(False)
         for _ in range(moves):
             x = self.pictures[chosen].requires_grad_()
             loss = self.student_loss(student, student(x), targets, chosen)
             self.move(chosen, torch.autograd.grad(loss.sum(), x)[0])
-        student.trunk.requires_grad_(True)
-
-        features, wanted = self.teacher_gradient(teacher, chosen)
-        features = teacher.project(features)
-        x = self.pictures[chosen].requires_grad_()
-        mine = student(x)
-        loss = self.student_loss(student, mine, targets, chosen)
-        (gradient,) = torch.autograd.grad(loss.sum(), x, create_graph=True)
-        error = energy(gradient - wanted) / (energy(wanted) + energy(gradient.detach()))
-        self.move(chosen, gradient.detach())
-        return Lesson(x.detach(), features, {k: products(f, f) for k, f in features.items()}), mine, error
+        return self.pictures[chosen]
 
 
 def distillation_loss(student: Student, mine: dict[str, Tensor], lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
@@ -353,7 +311,6 @@ def distillation_loss(student: Student, mine: dict[str, Tensor], lesson: Lesson)
         part = slice(-2 if name in SHALLOW_LAYERS else None, None)
         f, t, wanted = (x[name][part] for x in (mine, lesson.features, lesson.grams))
         g, cross = products(f, f), products(t, f)
-        student.fit(name, g, cross)
         error, gram = layer_errors(student.heads[name], g, cross, wanted)
         loss, terms[name] = loss + FEATURE_WEIGHTS[name] * error, error.item()
         if name in STYLE_LAYERS:
@@ -368,8 +325,8 @@ class Muon(torch.optim.Optimizer):
     it.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    def __init__(self, parameters: Iterable[Any], lr: float = 0.02, momentum: float = 0.95) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "keep_norm": True})
 
     @torch.no_grad()
     def step(self) -> None:
@@ -383,9 +340,10 @@ class Muon(torch.optim.Optimizer):
                 for _ in range(5):
                     xx = x @ x.T
                     x = 3.4445 * x + (-4.7750 * xx + 2.0315 * xx @ xx) @ x
-                norm = self.state[p].setdefault("norm", p.norm())  # kept: weights that grow make rates fade
+                norm = self.state[p].setdefault("norm", p.norm())
                 p.add_(x.view_as(p), alpha=-group["lr"] * norm.item() / math.sqrt(2 * len(p)))
-                p.mul_(norm / p.norm())
+                if group["keep_norm"]:  # filters that grow make rates fade, and biases small
+                    p.mul_(norm / p.norm())
 
 
 class Trainer:
@@ -403,10 +361,16 @@ class Trainer:
         self.gallery, self.easel = Gallery(300, SIZE), Easel(self.photos, self.paintings, count=8)
         self.turn = 0
         self.student = Student()
-        self.average = copy.deepcopy(self.student.trunk)
         convs = [m for m in self.student.trunk.body if isinstance(m, nn.Conv2d)]
-        self.optimizers = Muon([m.weight for m in convs]), torch.optim.Adam([m.bias for m in convs])
-        teacher.find_basis(torch.stack([fresh(self.photos, self.paintings) for _ in range(60)]))
+        groups = [{"params": [m.weight for m in convs]}, {"params": [*self.student.heads.values()], "keep_norm": False}]
+        self.optimizers = Muon(groups), torch.optim.Adam([m.bias for m in convs])
+        teacher.find_basis(torch.stack([self.fresh() for _ in range(60)]))
+        fit_heads(self.student, teacher, (torch.stack([self.fresh() for _ in range(4)]) for _ in range(HEAD_BATCHES)))
+        self.average = copy.deepcopy(self.student)
+
+    def fresh(self) -> Tensor:
+        """A new picture (3, SIZE, SIZE)."""
+        return fresh(self.photos, self.paintings)
 
     def hang(self) -> None:
         """Keep the gallery full of new pictures, four for every step: the work of a thread of its own."""
@@ -423,43 +387,37 @@ class Trainer:
                 self.gallery.put(picture, self.teacher.project(self.teacher(picture)))
 
     def step(self) -> dict[str, float]:
-        """One step on four pictures of the gallery and, every fourth time, two being painted; errors by name."""
+        """One step on four pictures of the gallery; every fourth, two being painted are hung there. Errors by name."""
         while len(self.gallery) < 100:
             time.sleep(0.1)
         lesson = self.gallery.draw(4, self.generator)
-        mine, gradient_error, more = self.student(lesson.pictures), torch.zeros(()), {}
         if self.index % 4 == 0 and self.gone > 0.1 * self.minutes:
             chosen = (torch.arange(2) + self.turn) % len(self.easel.age)
             self.turn = int(chosen[-1]) + 1
-            painted, features, errors = self.easel.visit(self.teacher, self.student, chosen)
-            self.gallery.put(painted.pictures, painted.features)
-            gradient_error, more = errors.mean(), {"gradient": errors.mean().item()}
-            mine = {k: torch.cat([f, features[k]]) for k, f in mine.items()}
-            lesson = Lesson(
-                torch.cat([lesson.pictures, painted.pictures]),
-                {k: torch.cat([f, painted.features[k]]) for k, f in lesson.features.items()},
-                {k: torch.cat([g, painted.grams[k]]) for k, g in lesson.grams.items()},
-            )
-        loss, terms = distillation_loss(self.student, mine, lesson)
+            painted = self.easel.visit(self.student, chosen)
+            with torch.no_grad():
+                self.gallery.put(painted, self.teacher.project(self.teacher(painted)))
+        loss, terms = distillation_loss(self.student, self.student(lesson.pictures), lesson)
         self.student.zero_grad()
-        (loss + gradient_error).backward()
+        loss.backward()
         share = min(1, (self.index + 1) / 100, (1 - self.gone / self.minutes) / 0.9)
         for optimizer, rate in zip(self.optimizers, RATES, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * max(0.0, share)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * max(0.0, share)
             optimizer.step()
         self.index += 1
         decay = min(0.995, self.index / (self.index + 10))
         with torch.no_grad():
-            for a, p in zip(self.average.parameters(), self.student.trunk.parameters(), strict=True):
+            for a, p in zip(self.average.parameters(), self.student.parameters(), strict=True):
                 a.lerp_(p, 1 - decay)
-        return terms | more
+        return terms
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed training needs."""
         easel = {k: v for k, v in vars(self.easel).items() if isinstance(v, Tensor)}
         plain = {"index": self.index, "gone": self.gone, "turn": self.turn, "generator": self.generator.get_state()}
         networks = {"student": self.student.state_dict(), "average": self.average.state_dict()}
-        kept = {"products": self.student.products, "basis": self.teacher.basis, "easel": easel}
+        kept = {"basis": self.teacher.basis, "easel": easel}
         return plain | networks | kept | {"optimizers": [o.state_dict() for o in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -468,7 +426,7 @@ class Trainer:
         self.generator.set_state(state["generator"])
         self.student.load_state_dict(state["student"])
         self.average.load_state_dict(state["average"])
-        self.student.products, self.teacher.basis = state["products"], state["basis"]
+        self.teacher.basis = state["basis"]
         vars(self.easel).update(state["easel"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -484,13 +442,17 @@ def fresh(photos: Crops, paintings: Crops) -> Tensor:
 
 @torch.no_grad()
 def fit_heads(student: Student, teacher: Teacher, batches: Iterable[Tensor]) -> None:
-    """Set the heads of a student, such as an averaged one, to the least-squares optimum over all `batches`."""
-    student.products.clear()
-    for count, image in enumerate(batches, start=1):
+    """Set the heads to the least-squares optimum C G^-1, with G = F F' and C = T F' summed over all `batches`."""
+    sums: dict[str, list[Tensor]] = {}
+    for image in batches:
         features, target = student(image), teacher.project(teacher(image))
         for name, t in target.items():
             f = features[name]
-            student.fit(name, products(f, f), products(t, f), forget=1 / count)
+            new = products(f, f).sum(0), products(t, f).sum(0)
+            sums[name] = [a + b for a, b in zip(sums.get(name, (0, 0)), new, strict=True)]
+    for name, (g, cross) in sums.items():
+        ridge = 1e-4 * g.diagonal().mean() * torch.eye(len(g))  # keeps a silent channel from making G singular
+        student.heads[name].data = torch.linalg.solve(g + ridge, cross.T).T.contiguous()
 
 
 def pocket_network(student: Student) -> VGG:
@@ -596,12 +558,8 @@ def _train(trainer: Trainer, path: Path) -> None:
 
 
 def _export(trainer: Trainer, validation: Path, out: Path) -> None:
-    """Give the averaged trunk heads of its own, print how near it comes, and write the pocket network."""
-    student, teacher = trainer.student, trainer.teacher
-    student.trunk.load_state_dict(trainer.average.state_dict())
-    fit_heads(
-        student, teacher, (torch.stack([fresh(trainer.photos, trainer.paintings) for _ in range(8)]) for _ in range(40))
-    )
+    """Print how near the averaged student comes, and write it as the pocket network."""
+    student, teacher = trainer.average, trainer.teacher
     images = [crop(image, 256) for image in read_images(validation)]
     for name, row in evaluate(student, teacher, images).items():
         print(name, "  ".join(f"{k} {v:.3f}" for k, v in row.items()))
