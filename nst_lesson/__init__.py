@@ -19,6 +19,7 @@ from .paths import cache_dir, data_dir, run_folder
 from .pictures.colors import keep_luminance, match_colors
 from .pictures.images import download_names, load_image, photo_names, save_image, style_names, to_pil
 from .pictures.photographs import Pairs, Photographs
+from .view.diagram import show_diagram
 from .view.masks import MaskPainter
 from .view.show import closeup, figure_image, plot_losses, show_images, show_maps
 from .view.sliders import BeforeAfter, PictureSlider
@@ -35,7 +36,7 @@ __all__ = [
     "content_loss", "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix",
     "keep_luminance", "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments",
     "nearest_patches", "optimize", "peak_memory_mb", "photo_names", "plot_losses", "reconstruct", "resolve_device",
-    "run_folder", "save_image", "save_model", "save_results", "show_images", "show_maps", "solver", "stand_ins",
-    "style_distance", "style_loss", "style_model_names", "style_names", "stylize", "stylize_any", "stylizing_loss",
-    "synthesize_texture", "to_pil", "total_variation", "train", "transfer", "transfer_terms",
+    "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_images", "show_maps", "solver",
+    "stand_ins", "style_distance", "style_loss", "style_model_names", "style_names", "stylize", "stylize_any",
+    "stylizing_loss", "synthesize_texture", "to_pil", "total_variation", "train", "transfer", "transfer_terms",
 ]
