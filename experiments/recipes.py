@@ -1,72 +1,100 @@
-"""Run every published recipe through lesson 04, small and on the pocket network, and store what lesson 05 shows.
+"""Run every published recipe small, and store what lesson 05 shows: pictures and losses, in data/recipes/.
 
-`make recipes` calls this; it takes a few minutes, and writes into data/recipes/. Each run keeps its recipe's formulas,
-weights, layers, start and optimizer; the size is 256 pixels, the steps are a fifth of the recipe's (200 at least), and
-the network is `pocket`.
+    python experiments/recipes.py                         # all of them on the pocket network; `make recipes` calls this
+    python experiments/recipes.py --backbone vgg16-caffe  # three of them on Oxford's own VGG-16 (minutes on a GPU)
+
+Each run keeps its recipe's formulas, weights, layers, start and optimizer; the size is 256 pixels, and the steps are a
+fifth of the recipe's (200 at least). Runs of the other network stay as they are stored.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import nst_lesson as nst
-from nst_lesson.course.files import find_recipe
-from nst_lesson.course.lesson import read_parameters
-from nst_lesson.course.runs import run_lesson
+from nst_lesson.course.files import find_lesson, find_recipe
+from nst_lesson.course.lesson import Lesson, read_parameters
+from nst_lesson.networks.backbones import Backbone
 
 OUT = nst.data_dir() / "recipes"
 SIZE, SHARE, LEAST_STEPS = 256, 5, 200
-RECIPES = {  # title -> recipe and what its source tried beside it
-    "gatys-2016": ("gatys-2016", {}),
-    "vgg19-adam": ("vgg19-adam", {}),
-    "vgg19-adam, average pooling": ("vgg19-adam", {"pooling": "avg"}),
-    "vgg16-adam": ("vgg16-adam", {}),
-    "vgg16-adam, style weight / 100": ("vgg16-adam", {"style_weight": 0.1}),
-    "vgg16-adam, style weight x 100": ("vgg16-adam", {"style_weight": 1000.0}),
-    "noise-times-content": ("noise-times-content", {}),
-    "noise-times-content, sum": ("noise-times-content", {"start": "noise+content"}),
-    "keras-gatys": ("keras-gatys", {}),
+CAFFE_SCALE = 57.0  # Caffe's activations over torchvision's
+RUNS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {  # backbone -> title -> recipe, what its source tried as well
+    "pocket": {
+        "gatys-2016": ("gatys-2016", {}),
+        "vgg19-adam": ("vgg19-adam", {}),
+        "vgg19-adam, average pooling": ("vgg19-adam", {"pooling": "avg"}),
+        "vgg16-adam": ("vgg16-adam", {}),
+        "vgg16-adam, style weight / 100": ("vgg16-adam", {"style_weight": 0.1}),
+        "vgg16-adam, style weight x 100": ("vgg16-adam", {"style_weight": 1000.0}),
+        "noise-times-content": ("noise-times-content", {}),
+        "noise-times-content, sum": ("noise-times-content", {"start": "noise+content"}),
+        "keras-gatys": ("keras-gatys", {}),
+    },
+    "vgg16-caffe": {
+        f"{name}, real VGG-16": (name, {"backbone": "vgg16-caffe"})
+        for name in ("gatys-2016", "keras-gatys", "vgg16-adam")
+    },
 }
+WEIGHTS = ("content_weight", "style_weight", "tv_weight", "style_layers", "normalization")
 
 
-def reduced(recipe: dict) -> dict:
+def reduced(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe on the pocket network, at SIZE pixels and with fewer steps; the painting shrinks as the photograph."""
     steps = max(LEAST_STEPS, recipe["steps"] // SHARE)
-    small = {"backbone": "pocket", "size": SIZE, "steps": steps, "snapshots": [1]}
-    if "style_size" in recipe:
-        small["style_size"] = recipe["style_size"] * SIZE // recipe["size"]
-    return recipe | small
+    painting = (recipe.get("style_size") or recipe["size"]) * SIZE // recipe["size"]
+    return dict(recipe) | {"backbone": "pocket", "size": SIZE, "style_size": painting, "steps": steps}
+
+
+def load(values: Mapping[str, Any], device: str) -> Backbone:
+    """The network of a run. Recipes name torchvision's scale of activations; Caffe's own weights need no factor."""
+    scale = values["activation_scale"]
+    if values["backbone"] == "vgg16-caffe" and not values["normalized"]:
+        scale /= CAFFE_SCALE
+    options = {"pooling": values["pooling"], "normalized": values["normalized"], "activation_scale": scale}
+    return nst.load_backbone(values["backbone"], device=device, **options)
+
+
+def run(values: Mapping[str, Any], device: str) -> list[nst.Step]:
+    """All steps of one run of lesson 04's method."""
+    backbone = load(values, device)
+    content = nst.load_image(values["content"], values["size"], device=device)
+    style = nst.load_image(values["style"], values["style_size"], device=device)
+    adam = {"betas": values["adam_betas"], "eps": values["adam_epsilon"]} if values["optimizer"] == "adam" else {}
+    optimizer = nst.solver(values["optimizer"], values["learning_rate"] or None, **adam)
+    options = {key: values[key] for key in (*WEIGHTS, "start", "seed", "steps")}
+    options["content_layers"] = list(nst.stand_ins(backbone, values["content_layers"]).values())
+    return list(nst.transfer(content, style, backbone, optimizer=optimizer, **options))
 
 
 def main() -> None:
-    """Run all, and write results.json and a picture of each run."""
+    """Run those of one network, and write results.json and a picture of each run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
-    table = {}
-    for title, (name, changes) in RECIPES.items():
-        values = reduced(read_parameters(find_recipe(name))) | changes
-        with tempfile.TemporaryDirectory() as folder:
-            run_lesson("04", values, out_dir=folder)
-            run = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
-            picture = nst.to_pil(nst.load_image(Path(folder) / "stylized.png"))
+    parser.add_argument("--backbone", choices=RUNS, default="pocket")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    defaults = Lesson.read(find_lesson("04")).defaults
+    for title, (name, changes) in RUNS[options.backbone].items():
+        values = defaults | reduced(read_parameters(find_recipe(name))) | changes
+        steps = run(values, options.device)
         file = title.replace(", ", "_").replace(" / ", "_over_").replace(" ", "_") + ".jpg"
-        picture.save(OUT / file, quality=88)
-        loss = run["results"]["loss"]
-        table[title] = {
-            "picture": file,
-            "recipe": name,
-            "changes": changes,
-            "size": values["size"],
-            "steps": len(loss),
-            "seconds": round(run["results"]["seconds"], 1),
-            "loss": [float(f"{value:.4g}") for value in loss],
-        }
-        print(f"{title}: loss {loss[0]:.3g} -> {loss[-1]:.3g} in {len(loss)} steps, {table[title]['seconds']} s")
-    text = json.dumps({"versions": run["versions"], "runs": table}, indent=None)
-    (OUT / "results.json").write_text(text + "\n", encoding="utf-8")
+        nst.to_pil(steps[-1].image).save(OUT / file, quality=88)
+        loss = [float(f"{step.loss:.4g}") for step in steps]
+        seconds = round(steps[-1].seconds, 1)
+        found = {"picture": file, "recipe": name, "changes": changes, "size": SIZE, "steps": len(loss)}
+        store(title, found | {"seconds": seconds, "loss": loss})
+        print(f"{title}: loss {loss[0]:.3g} -> {loss[-1]:.3g} in {len(loss)} steps, {seconds} s", flush=True)
+
+
+def store(title: str, found: Mapping[str, Any]) -> None:
+    """Put one run into results.json, in the order of RUNS."""
+    path = OUT / "results.json"
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] | {title: found}
+    ordered = {title: runs[title] for table in RUNS.values() for title in table if title in runs}
+    path.write_text(json.dumps({"runs": ordered}) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

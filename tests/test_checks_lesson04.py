@@ -43,16 +43,50 @@ def forgets_to_detach(start, objective, steps, lr):
     return adam(start, objective, steps, lr).requires_grad_()
 
 
+def share_of(gram, wanted):
+    return (gram - wanted).square().sum() / wanted.square().sum()
+
+
+def style_term(distance=share_of, *, shared=True, divided=True):
+    """An answer to exercise 1, with a distance and mistakes of its own."""
+
+    def answer(features, grams, shares):
+        found = {k: gram(f) / (f[0, 0].numel() if divided else 1) for k, f in features.items()}
+        return sum((share if shared else 1 / len(shares)) * distance(found[k], grams[k]) for k, share in shares.items())
+
+    return answer
+
+
+def evaluates_twice(start, objective, steps, lr):
+    objective(start)
+    return adam(start, objective, steps, lr)
+
+
 WRONG = [
-    ("total_variation_l1", lambda x: down(x).abs().sum(), "down the picture only"),
-    ("total_variation_l1", lambda x: across(x).abs().sum(), "across the picture only"),
-    ("total_variation_l1", lambda x: down(x).square().sum() + across(x).square().sum(), "squares the differences"),
-    ("total_variation_l1", lambda x: down(x).abs().mean() + across(x).abs().mean(), "takes means"),
-    ("total_variation_l1", lambda x: down(x).sum() + across(x).sum(), "keep their sign"),
-    ("total_variation_l1", lambda x: x.diff(dim=1).abs().sum(), "compares color channels"),
-    ("total_variation_l1", lambda x: nst.total_variation(x), "where"),
-    ("total_variation_l1", lambda x: (down(x).abs().sum() + across(x).abs().sum()).detach(), "detaches the graph"),
-    ("total_variation_l1", lambda x: (down(x).abs().sum() + across(x).abs().sum()).item(), "returns a float"),
+    ("style_term", style_term(shared=False), "leaves out the shares"),
+    ("style_term", style_term(lambda g, a: share_of(g, a) / 2), "divides by the number of layers"),
+    ("style_term", lambda f, a, s: style_term()(f, a, dict(list(s.items())[:1])), "takes one layer only"),
+    ("style_term", style_term(lambda g, a: (g - a).square().sum()), "does not divide by the painting's sum"),
+    ("style_term", style_term(lambda g, a: (g - a).square().mean()), "takes means of squares"),
+    ("style_term", style_term(lambda g, a: share_of(a, g)), "divides by the picture's sum"),
+    ("style_term", style_term(divided=False), "not divided by H W"),
+    ("style_term", style_term(lambda g, a: share_of(g, a).sqrt()), "lengths, not their squares"),
+    ("style_term", style_term(lambda g, a: (g - a).abs().sum() / a.abs().sum()), "absolute differences"),
+    ("style_term", lambda f, a, s: style_term()({k: x.relu() for k, x in f.items()}, a, s), "where"),
+    ("style_term", lambda f, a, s: style_term()({k: x.detach() for k, x in f.items()}, a, s), "detaches the graph"),
+    ("style_term", style_term(lambda g, a: (g - a).square().sum() / g.detach().square().sum()), "the picture's sum"),
+    ("total_variation", lambda x: down(x).square().mean(), "down the picture only"),
+    ("total_variation", lambda x: across(x).square().mean(), "across the picture only"),
+    ("total_variation", lambda x: down(x).abs().mean() + across(x).abs().mean(), "takes absolute differences"),
+    ("total_variation", lambda x: down(x).square().sum() + across(x).square().sum(), "takes sums: take the mean"),
+    ("total_variation", lambda x: down(x).abs().sum() + across(x).abs().sum(), "sums of absolute values"),
+    ("total_variation", lambda x: down(x).mean() + across(x).mean(), "keep their sign"),
+    ("total_variation", lambda x: down(x).mean() ** 2 + across(x).mean() ** 2, "squares the mean"),
+    ("total_variation", lambda x: x.diff(dim=1).square().mean(), "compares color channels"),
+    ("total_variation", lambda x: nst.total_variation(x) / 2, "half of it"),
+    ("total_variation", lambda x: nst.total_variation(x).sqrt(), "where"),
+    ("total_variation", lambda x: nst.total_variation(x).detach(), "detaches the graph"),
+    ("total_variation", lambda x: nst.total_variation(x).item(), "returns a float"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (5**2 * 54**2), "factor 1/4"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 54**2), "leaves out N^2"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 5**2), "leaves out M^2"),
@@ -70,7 +104,10 @@ WRONG = [
     ("paint", lambda *a: adam(*a, clamp="never"), "leaves [0, 1]"),
     ("paint", lambda *a: adam(*a, sign=-1.0), "climbs"),
     ("paint", lambda s, f, n, lr: adam(s, f, n, 1e-3), "ignores the learning rate"),
-    ("paint", lambda s, f, n, lr: adam(s, f, n - 1, lr), "evaluates the objective 11 times"),
+    ("paint", lambda s, f, n, lr: adam(s, f, n, 0.1), "ignores the learning rate"),
+    ("paint", lambda s, f, n, lr: adam(s, f, n - 1, lr), "11 times when 12 steps are asked for: that is too few"),
+    ("paint", lambda s, f, n, lr: adam(s, f, 40, lr), "40 times for 12 steps: once per step"),
+    ("paint", evaluates_twice, "13 times for 12 steps: once per step"),
     ("paint", lambda s, f, n, lr: adam(torch.rand_like(s), f, n, lr), "does not start from the picture"),
     ("paint", paints_over_its_start, "modifies its input"),
     ("paint", forgets_to_detach, "still requires a gradient"),
@@ -81,3 +118,17 @@ WRONG = [
 def test_a_wrong_answer_is_named(name, answer, reason):
     line = verdict(getattr(nst.check, name), answer)
     assert line.startswith(f"{name}: not yet") and reason in line
+
+
+RIGHT = [
+    ("style_term", style_term()),
+    ("style_term", lambda f, a, s: sum(s[k] * nst.style_loss(nst.gram_matrix(f[k]), a[k]) for k in a)),
+    ("total_variation", lambda x: x.diff(dim=2).pow(2).mean() + x.diff(dim=3).pow(2).mean()),
+    ("gatys_style_term", lambda f, a: nst.style_loss(nst.gram_matrix(f), nst.gram_matrix(a), "gatys")),
+    ("paint", adam),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_right_answer_in_another_style_passes(name, answer):
+    assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median, pstdev
+
 import numpy
 import pytest
 import torch
@@ -36,6 +38,8 @@ def careful(run):
 RIGHT = [
     ("beyond_chance", overlap),
     ("beyond_chance", lambda a, b: all(x < y for x in a for y in b) or all(x > y for x in a for y in b)),
+    ("effect", lambda a, b: abs(numpy.median(b) - numpy.median(a)) / numpy.ptp(a)),
+    ("effect", lambda a, b: (torch.tensor(b).quantile(0.5) - torch.tensor(a).quantile(0.5)).abs() / numpy.ptp(a)),
     ("pareto_front", sweep),
     ("pareto_front", lambda p: [a for a in p if all(b == a or b[0] > a[0] or b[1] > a[1] for b in p)]),
     ("experiment", careful),
@@ -77,6 +81,20 @@ def always(reply):
 
 
 WRONG = [
+    ("beyond_chance", lambda a, b: abs(mean(b) - mean(a)) > pstdev(a) + pstdev(b), "the deviations add up to"),
+    ("beyond_chance", lambda a, b: abs(mean(b) - mean(a)) > 2 * max(pstdev(a), pstdev(b)), "that can be chance"),
+    ("beyond_chance", lambda a, b: overlap(a[:3], b[:3]), "the fourth run"),
+    ("beyond_chance", lambda a, b: (a.sort(), b.sort(), a[-1] < b[0] or b[-1] < a[0])[2], "changes the lists"),
+    ("effect", lambda a, b: (median(b) - median(a)) / (max(a) - min(a)), "its sign"),
+    ("effect", lambda a, b: abs(mean(b) - mean(a)) / (max(a) - min(a)), "takes means"),
+    ("effect", lambda a, b: abs(median(b) - median(a)) / pstdev(a), "divides by the deviation"),
+    ("effect", lambda a, b: abs(median(b) - median(a)), "does not divide"),
+    ("effect", lambda a, b: abs(median(b) - median(a)) / median(a), "the baseline's median"),
+    ("effect", lambda a, b: abs(b[0] - a[0]) / (max(a) - min(a)), "the first run"),
+    ("effect", lambda a, b: abs(b[len(b) // 2] - a[len(a) // 2]) / (max(a) - min(a)), "not sorted"),
+    ("effect", lambda a, b: abs(median(b) - median(a)) / (max(a + b) - min(a + b)), "the range of all runs"),
+    ("effect", lambda a, b: abs(median(b) - median(a)) / (max(b) - min(b) + 1), "is right"),
+    ("effect", lambda a, b: (a.sort(), 1.0)[1], "changes the lists"),
     ("beyond_chance", lambda a, b: mean(a) != mean(b), "always says True"),
     ("beyond_chance", lambda a, b: False, "always says False"),
     ("beyond_chance", lambda a, b: max(b) < min(a), "lie above all of the baseline's"),
@@ -87,7 +105,7 @@ WRONG = [
     ("beyond_chance", lambda a, b: max(b) <= min(a) or max(a) <= min(b), "the ranges touch"),
     (
         "beyond_chance",
-        lambda a, b: abs(mean(a) - mean(b)) > max(max(a) - min(a), max(b) - min(b)) and max(a + b) > 0.25,
+        lambda a, b: abs(mean(a) - mean(b)) > 1.3 * max(max(a) - min(a), max(b) - min(b)),
         "do not overlap",
     ),
     ("beyond_chance", lambda a, b: mean(a) - mean(b), "True or False is expected"),

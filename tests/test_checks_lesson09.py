@@ -117,6 +117,23 @@ def one_by_one(mine, patches):
     return torch.tensor([max(range(len(patches)), key=lambda n: F.cosine_similarity(m, patches[n], 0)) for m in mine])
 
 
+def larger(result, photo, mode="bicubic"):
+    return F.interpolate(result, photo.shape[2:], mode=mode)
+
+
+def inverted(result, photo):
+    return result if result.shape == photo.shape else 1 - larger(result, photo)
+
+
+def levels(paint, photos, paintings, *, first=None, again=False, enlarge=larger, low=0.0, high=1.0):
+    """Exercise 4, with mistakes to choose from."""
+    result = photos[0] if first is None else first
+    for photo, painting in zip(photos, paintings, strict=True):
+        start = photo if again else enlarge(result, photo).clamp(low, high)
+        result = paint(photo, painting, start)
+    return result
+
+
 RIGHT = [
     ("swap_luminance", through_yiq),
     ("swap_luminance", lambda a, b: (bright(a) + (b - bright(b))).clamp(min=0, max=1)),
@@ -125,6 +142,9 @@ RIGHT = [
     ("match_mean_and_covariance", lambda p, r: mapped(p, r, cholesky)),
     ("match_mean_and_covariance", lambda p, r: mapped(p, r, optimal_transport)),
     ("match_mean_and_covariance", numpy_cov),
+    ("from_coarse_to_fine", levels),
+    ("from_coarse_to_fine", lambda *a: levels(*a, enlarge=lambda x, photo: larger(x, photo, "bilinear"))),
+    ("from_coarse_to_fine", lambda *a: levels(*a, enlarge=lambda x, photo: larger(x, photo, "nearest"))),
     ("nearest_patch", by_convolution),
     ("nearest_patch", one_by_one),
     ("nearest_patch", lambda a, b: F.cosine_similarity(a[:, None], b[None], dim=2).argmax(1)),
@@ -178,6 +198,30 @@ WRONG = [
     ("match_mean_and_covariance", drawn, "not a linear map"),
     ("match_mean_and_covariance", lambda p, r: mapped(p, r, symmetric).T, "the shape (300, 3)"),
     ("match_mean_and_covariance", lambda p, r: p * float("nan"), "not numbers"),
+    ("match_mean_and_covariance", lambda p, r: mapped(p, r, symmetric).clamp(0, 1), "it clamps"),
+    ("from_coarse_to_fine", lambda paint, f, p: f[-1], "never paints"),
+    ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f[::-1], p[::-1]), "from the largest to the smallest"),
+    ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f[-1:], p[-1:]), "1 times for 3 levels"),
+    ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f, p, again=True), "from its photo again"),
+    ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f, p, low=-9.0, high=9.0), "leaves [0, 1]"),
+    ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f, p[:1] * 3), "the painting of level 2"),
+    ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f, p, first=torch.zeros(1, 3, 4, 6)), "the first level"),
+    (
+        "from_coarse_to_fine",
+        lambda paint, f, p: levels(paint, f, p, enlarge=inverted),
+        "of the level before",
+    ),
+    (
+        "from_coarse_to_fine",
+        lambda paint, f, p: levels(paint, f, p, enlarge=lambda x, photo: x),
+        "to the size of the next",
+    ),
+    (
+        "from_coarse_to_fine",
+        lambda paint, f, p: larger(levels(paint, f, p), torch.zeros(1, 3, 30, 48)),
+        "of the last level",
+    ),
+    ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f, p)[:0].tolist() or None, "returns None"),
     ("nearest_patch", lambda a, b: (a @ b.T).argmax(1), "does not normalize"),
     ("nearest_patch", lambda a, b: (F.normalize(a) @ b.T).argmax(1), "does not normalize"),
     ("nearest_patch", lambda a, b: torch.cdist(a, b).argmin(1), "Euclidean"),

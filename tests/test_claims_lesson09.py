@@ -1,6 +1,8 @@
 """What lesson 09 claims holds in the numbers of its own run: small here, at the defaults in `make soak`."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 LESSON = "09_control"
 SMALL = {"size": 128, "steps": 24}
@@ -15,7 +17,7 @@ def found(request, results_of):
 
 def test_what_is_done_by_hand_is_what_the_package_does(found):
     assert found["luminance"]["differs"] < 1e-6 and found["luminance"]["fits"] > 0.5  # float32 sums of three products
-    assert found["matched"] < 1e-4  # both take square roots of eigenvalues, down to 1e-5
+    assert found["matched"] < 0.01  # of the covariance: Cholesky's root moves colors otherwise than the symmetric one
     by_hand, package = found["masked"]
     assert package == pytest.approx(by_hand, rel=1e-4)
     assert found["patches"]["places"] > 50
@@ -40,7 +42,7 @@ def test_a_margin_keeps_out_what_leaks_in(found):
 def test_nothing_changes_beyond_the_receptive_field(found):
     by_distance = [found["outside"][key] for key in sorted(found["outside"], key=int)]
     assert by_distance[0] > 0.05 and by_distance[-1] == 0.0
-    assert by_distance == sorted(by_distance, reverse=True)
+    assert by_distance[1:] == sorted(by_distance[1:], reverse=True)
 
 
 def test_blends_move_from_the_one_to_the_other(found):
@@ -49,9 +51,15 @@ def test_blends_move_from_the_one_to_the_other(found):
     assert list(to_one) == sorted(to_one, reverse=True) and list(to_two) == sorted(to_two)
 
 
-def test_patches_leave_eyes_and_mouth_better_than_gram_matrices(found):
-    faces = found["faces"]
-    assert faces["fused"] < 0.9 * faces["global: Gram matrices"]
+def test_in_one_run_each_painting_comes_nearer_within_its_mask_than_by_pasting(found):
+    one, pasted = found["within"]["one run"], found["within"]["pasted"]
+    assert all(one[term] < 0.8 * pasted[term] for term in one)
+
+
+def test_patches_leave_eyes_and_mouth_better_and_the_palette_worse_than_gram_matrices(found):
+    everywhere, local, fused = (found["faces"][name] for name in ("global: Gram matrices", "local: patches", "fused"))
+    assert local[0] < fused[0] < everywhere[0] and local[0] < 0.9 * everywhere[0]
+    assert local[1] > 3 * max(fused[1], everywhere[1])
 
 
 def test_equal_time_is_equal(found):
@@ -66,3 +74,13 @@ def test_the_stored_picture_is_large_and_its_memory_bounded(found):
     runs = found["stored"]
     assert runs["coarse to fine"]["sizes"][0] == 256 and runs["coarse to fine"]["width"] >= 1536
     assert all(run["peak_memory_mb"] < 4000 for run in runs.values())
+
+
+@pytest.mark.parametrize(("dark", "share"), [(64, 0.5), (0, 0.65)], ids=["half", "none"])
+def test_any_picture_is_a_mask_and_one_that_takes_everything_is_replaced(results_of, tmp_path, dark, share):
+    """A white picture whose left columns are dark; where all of it is white, the drawn ellipse stands in."""
+    picture = np.full((90, 128), 255, np.uint8)
+    picture[:, :dark] = 0
+    Image.fromarray(picture).save(tmp_path / "mask.png")
+    found = results_of(LESSON, size=128, steps=2, mask=str(tmp_path / "mask.png"))
+    assert found["mask"] == pytest.approx(share, abs=0.1)

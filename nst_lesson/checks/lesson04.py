@@ -2,36 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from ..methods.gatys import optimize, solver
+from ..methods.losses import gram_matrix, style_loss
+from ..methods.losses import total_variation as package_total_variation
 from .framework import Wrong, call, exercise, expect_gradient, expect_tensor, expect_value
 from .lesson02 import projected_adam
 
 
-@exercise
-def total_variation_l1(answer: Callable[[Tensor], Tensor]) -> None:
-    """The sum of |differences| of neighboring pixels of an image (1, 3, H, W), down plus across."""
+def _paint(start: Tensor, objective: Callable[[Tensor], Tensor], steps: int, lr: float) -> Tensor:
+    """What exercise 3 asks for, by the package's own loop."""
+    *_, last = optimize(start, objective, steps, solver("adam", lr))
+    return last.image
+
+
+def _style_term(features: Mapping[str, Tensor], grams: Mapping[str, Tensor], shares: Mapping[str, float]) -> Tensor:
+    """What exercise 1 asks for, by the package's own formula."""
+    terms = [share * style_loss(gram_matrix(features[layer]), grams[layer]) for layer, share in shares.items()]
+    return torch.stack(terms).sum()
+
+
+def _paper_term(features: Tensor, target: Tensor) -> Tensor:
+    """What exercise 4 asks for, by the package's own formula."""
+    return style_loss(gram_matrix(features), gram_matrix(target), "gatys")
+
+
+@exercise(otherwise=_style_term)
+def style_term(answer: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Mapping[str, float]], Tensor]) -> None:
+    """The sum over layers of share |G - A|^2 / |A|^2, of features (1, N, H, W) and the painting's A (1, N, N)."""
+    generator = torch.Generator().manual_seed(3)
+    sizes = {"first": (3, 8, 9), "second": (5, 4, 6)}
+    features = {k: torch.randn(1, *size, generator=generator).requires_grad_() for k, size in sizes.items()}
+    painting = {
+        k: scale * torch.randn(1, *sizes[k], generator=generator) for k, scale in zip(sizes, (1, 3), strict=True)
+    }
+    shares, both = {"first": 0.7, "second": 0.3}, (features, painting)
+    sums, targets = ({k: (f := x[k].double().flatten(2)) @ f.mT for k in x} for x in both)
+    counts = {k: h * w for k, (_, h, w) in sizes.items()}
+    grams = {k: targets[k] / counts[k] for k in sizes}
+    result = expect_tensor(call(answer, features, {k: gram.float() for k, gram in grams.items()}, shares), ())
+
+    def total(distance: Callable[[Tensor, Tensor], Tensor], given: Mapping[str, float] = shares) -> Tensor:
+        return torch.stack([share * distance(sums[k] / counts[k], grams[k]) for k, share in given.items()]).sum()
+
+    def relative(gram: Tensor, wanted: Tensor) -> Tensor:
+        return (gram - wanted).square().sum() / wanted.square().sum()
+
+    right, alike = total(relative), dict.fromkeys(shares, 0.5)
+    undivided = [share * relative(sums[k], grams[k]) for k, share in shares.items()]
+    named = {
+        "it leaves out the shares: each layer counts by its own": (total(relative, alike), 2 * total(relative, alike)),
+        "it divides by the number of layers: the shares add up to 1 already": right / 2,
+        "it takes one layer only: add them all": tuple(total(relative, {k: share}) for k, share in shares.items()),
+        "it does not divide by the painting's sum of squares, so a loud layer drowns the others": total(
+            lambda gram, wanted: (gram - wanted).square().sum()
+        ),
+        "it takes means of squares: divide by the sum of squares of the painting's Gram matrix": total(
+            lambda gram, wanted: (gram - wanted).square().mean()
+        ),
+        "it divides by the picture's sum of squares: divide by the painting's": total(lambda g, a: relative(a, g)),
+        "the picture's Gram matrix is not divided by H W, the number of positions": torch.stack(undivided).sum(),
+        "it compares lengths, not their squares": total(lambda gram, wanted: relative(gram, wanted).sqrt()),
+        "it takes absolute differences: square them": total(lambda g, a: (g - a).abs().sum() / a.abs().sum()),
+    }
+    expect_value(result, right, named)
+    expect_gradient(result, right, *features.values())
+
+
+@exercise(otherwise=package_total_variation)
+def total_variation(answer: Callable[[Tensor], Tensor]) -> None:
+    """The mean squared difference of neighboring pixels of an image (1, 3, H, W), down plus across."""
     image = torch.rand(1, 3, 7, 11, generator=torch.Generator().manual_seed(1), requires_grad=True)
     pixels = image.double()
     down, across, channels = (pixels.diff(dim=dim) for dim in (2, 3, 1))
-    wanted = down.abs().sum() + across.abs().sum()
+    squares = [d.square() for d in (down, across)]
+    right = squares[0].mean() + squares[1].mean()
     result = expect_tensor(call(answer, image), ())
     named = {
-        "it takes differences down the picture only: add those across": down.abs().sum(),
-        "it takes differences across the picture only: add those down": across.abs().sum(),
-        "it squares the differences: take their absolute value": down.square().sum() + across.square().sum(),
-        "it takes means: this variant is a sum": down.abs().mean() + across.abs().mean(),
-        "its differences keep their sign, so they cancel: take the absolute value": down.sum() + across.sum(),
-        "it compares color channels (dimension 1): compare rows and columns (2 and 3)": channels.abs().sum(),
+        "it takes differences down the picture only: add those across": squares[0].mean(),
+        "it takes differences across the picture only: add those down": squares[1].mean(),
+        "it takes absolute differences: square them": down.abs().mean() + across.abs().mean(),
+        "it takes sums: take the mean, so that the size of the picture does not count": sum(d.sum() for d in squares),
+        "it takes sums of absolute values: take means of squares": down.abs().sum() + across.abs().sum(),
+        "its differences keep their sign, so they cancel: square them": down.mean() + across.mean(),
+        "it squares the mean: take the mean of the squares": down.mean().square() + across.mean().square(),
+        "it compares color channels (dimension 1): compare rows and columns (2 and 3)": channels.square().mean(),
+        "it is half of it: down plus across, not their mean": right / 2,
+        "it divides both by the number of pixels: each has its own number of differences": sum(
+            d.sum() / image.numel() for d in squares
+        ),
+        "it takes the mean over all differences together: take two means, and add them": torch.cat(
+            [d.flatten() for d in squares]
+        ).mean(),
     }
-    expect_value(result, wanted, named)
-    expect_gradient(result, wanted, image)
+    expect_value(result, right, named)
+    expect_gradient(result, right, image)
 
 
-@exercise
+@exercise(otherwise=_paper_term)
 def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """1/(4 N^2 M^2) sum (F F' - A A')^2 of features and target features, both (1, N, H, W)."""
     generator = torch.Generator().manual_seed(2)
@@ -55,7 +127,7 @@ def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     expect_gradient(result, wanted, features)
 
 
-@exercise
+@exercise(otherwise=_paint)
 def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
     """Projected Adam: `steps` steps on objective(image) -> scalar from `start` (1, 3, H, W), whose shape it returns."""
     start = torch.rand(1, 3, 5, 8, generator=torch.Generator().manual_seed(4))
@@ -69,7 +141,9 @@ def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
     result = expect_tensor(call(answer, start, objective, 12, 0.1), tuple(start.shape))
     if result.requires_grad:
         raise Wrong("the picture that it returns still requires a gradient: return image.detach()")
-    if len(calls) != 12:
+    if len(calls) < 12:
+        raise Wrong(f"it evaluates the objective {len(calls)} times when 12 steps are asked for: that is too few")
+    if len(calls) > 12:
         raise Wrong(f"it evaluates the objective {len(calls)} times for 12 steps: once per step is enough")
     if not torch.equal(calls[0], start):
         raise Wrong("it does not start from the picture it was given")
@@ -81,9 +155,10 @@ def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
             start, objective, clear=False
         ),
         "it climbs: the loss must fall": projected_adam(start, lambda x: -objective(x)),
-        "it ignores the learning rate that it was given": projected_adam(start, objective, rate=1e-3),
         "it is gradient descent without Adam": _descent(start, objective),
     }
+    if torch.equal(result, call(answer, start, objective, 12, 0.03)):
+        raise Wrong("it ignores the learning rate that it was given")
     otherwise = "the picture is not the one that Adam with its default betas gives"
     expect_value(result, projected_adam(start, objective), named, otherwise)
 

@@ -6,15 +6,33 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, median, pstdev
 from typing import Any
 
-from .framework import Wrong, call, exercise
+from .framework import Wrong, call, close, exercise, expect_value, number
 
 Point = tuple[float, float]
 BASELINE = 20.0  # the tv_weight that lesson 05 starts from
 
 
-@exercise
+def _apart(baseline: Sequence[float], changed: Sequence[float]) -> bool:
+    return max(baseline) < min(changed) or max(changed) < min(baseline)
+
+
+def _unbeaten(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if not any(_beats(other, point) for other in points)]
+
+
+def _in_units_of_chance(baseline: Sequence[float], changed: Sequence[float]) -> float:
+    return abs(median(changed) - median(baseline)) / (max(baseline) - min(baseline))
+
+
+def _grows_with_smoothness(run: Callable[..., float]) -> bool:
+    distances = [run(tv_weight=weight) for weight in (BASELINE / 4, BASELINE, 4 * BASELINE)]
+    return all(a < b for a, b in itertools.pairwise(distances))
+
+
+@exercise(otherwise=_apart)
 def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) -> None:
     """answer(baseline, changed) must say whether two lists of numbers, one for each seed, do not overlap."""
     cases = {  # unsorted, as seeds come
@@ -40,12 +58,20 @@ def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) ->
             False,
         ),
         "the ranges touch: a value that both have can be chance": (([0.2, 0.3], [0.4, 0.3]), False),
+        "the ranges overlap, although the means differ by more than the deviations add up to: that can be chance": (
+            ([0.20, 0.20, 0.30], [0.29, 0.40, 0.40]),
+            False,
+        ),
+        "the fourth run lies in the other's range: look at all of them": (
+            ([0.20, 0.25, 0.22, 0.50], [0.30, 0.35, 0.33]),
+            False,
+        ),
         "they are near each other but do not overlap, and that is what counts": (
             ([0.21, 0.20, 0.20], [0.212, 0.214, 0.213]),
             True,
         ),
     }
-    replies = [_truth(call(answer, list(before), list(after))) for (before, after), _ in cases.values()]
+    replies = [_truth(_call_with_lists(answer, before, after)) for (before, after), _ in cases.values()]
     if len(set(replies)) == 1:
         raise Wrong(f"it always says {replies[0]}")
     for (reason, ((before, after), wanted)), reply in zip(cases.items(), replies, strict=True):
@@ -53,7 +79,7 @@ def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) ->
             raise Wrong(f"it says {reply} for {before} and {after}: {reason}")
 
 
-@exercise
+@exercise(otherwise=_unbeaten)
 def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
     """answer(points) must be those points (content, style) that no other point beats, in any order."""
     plain = [(0.1, 0.9), (0.3, 0.5), (0.4, 0.6), (0.6, 0.2), (0.9, 0.1), (0.7, 0.7), (0.05, 0.95)]
@@ -81,7 +107,7 @@ def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
         raise Wrong("of two runs with the same distances both stay: a point does not beat its equal (a set loses one)")
 
 
-@exercise
+@exercise(otherwise=_grows_with_smoothness)
 def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
     """answer(run) must test whether run(tv_weight=w), a style distance, grows with every larger w, and say so."""
     tried: list[float] = []
@@ -126,6 +152,54 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
             raise Wrong(f"it says True though the distance falls from {low:g} to {high:g}: compare all neighbors")
 
 
+@exercise(otherwise=_in_units_of_chance)
+def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
+    """|median of changed - median of baseline| / (largest - smallest of baseline), of two lists of numbers."""
+    cases = [([0.30, 0.22, 0.25], [0.51, 0.40, 0.90]), ([0.8, 0.5, 0.6, 0.5], [0.2, 0.1]), ([0.25, 0.22, 0.30], [0.4])]
+    replies = [number(_call_with_lists(answer, before, after)) for before, after in cases]
+    right = [_in_units_of_chance(*case) for case in cases]
+    centers = [(median(b), median(a)) for b, a in cases]
+    means = [(fmean(b), fmean(a)) for b, a in cases]
+    ranges = [max(b) - min(b) for b, _ in cases]
+    named = {
+        "its sign tells up from down: return how far, without a sign": (
+            [(a - b) / r for (b, a), r in zip(centers, ranges, strict=True)],
+            [(b - a) / r for (b, a), r in zip(centers, ranges, strict=True)],
+        ),
+        "it takes means: one odd run moves them; take medians": [
+            abs(a - b) / r for (b, a), r in zip(means, ranges, strict=True)
+        ],
+        "it divides by the deviation: divide by the range, largest minus smallest": [
+            abs(a - b) / pstdev(before) for (b, a), (before, _) in zip(centers, cases, strict=True)
+        ],
+        "it does not divide: the unit is the baseline's range": [abs(a - b) for b, a in centers],
+        "it divides by the baseline's median: the unit is its range": [abs(a - b) / b for b, a in centers],
+        "it takes the first run of each list: take medians": [
+            abs(a[0] - b[0]) / r for (b, a), r in zip(cases, ranges, strict=True)
+        ],
+        "it takes the middle of a list that is not sorted: statistics.median sorts": [
+            abs(a[len(a) // 2] - b[len(b) // 2]) / r for (b, a), r in zip(cases, ranges, strict=True)
+        ],
+        "it divides by the range of all runs: the unit is the baseline's range": [
+            abs(y - x) / (max(b + a) - min(b + a)) for (x, y), (b, a) in zip(centers, cases, strict=True)
+        ],
+    }
+    first = next((i for i, (reply, value) in enumerate(zip(replies, right, strict=True)) if not close(reply, value)), 0)
+    otherwise = (
+        f"it gives {replies[first]:.4g} for {cases[first][0]} and {cases[first][1]}, where {right[first]:.4g} is right"
+    )
+    expect_value(replies, right, named, otherwise)
+
+
+def _call_with_lists(answer: Callable, *lists: Sequence[float]) -> Any:
+    """The answer to copies of the lists; Wrong where it changes one of them."""
+    given = [list(values) for values in lists]
+    reply = call(answer, *given)
+    if given != [list(values) for values in lists]:
+        raise Wrong("it changes the lists that it was given (.sort() does): use sorted(), min() and max()")
+    return reply
+
+
 def _truth(reply: object) -> bool:
     """A reply that is True or False, also as a number of numpy's or torch's."""
     if isinstance(reply, (str, Sequence, Mapping)) or reply not in (True, False):
@@ -147,9 +221,9 @@ def _points(reply: object, given: Sequence[Point]) -> list[Point]:
 
 def _front(points: Sequence[Point]) -> list[Point]:
     """The points that none of the others beats, sorted."""
-
-    def beats(a: Point, b: Point) -> bool:
-        return a != b and a[0] <= b[0] and a[1] <= b[1]
-
-    beaten = {b for a, b in itertools.permutations(points, 2) if beats(a, b)}
+    beaten = {b for a, b in itertools.permutations(points, 2) if _beats(a, b)}
     return sorted(point for point in points if point not in beaten)
+
+
+def _beats(a: Point, b: Point) -> bool:
+    return a != b and a[0] <= b[0] and a[1] <= b[1]

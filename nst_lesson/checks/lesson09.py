@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
 
 LUMA = (0.299, 0.587, 0.114)  # as the exercise states it
 
+Painter = Callable[[Tensor, Tensor, Tensor], Tensor]  # of a photo, a painting and a start
 
-@exercise
+
+def _clamped_swap(painted: Tensor, photo: Tensor) -> Tensor:
+    return (photo + _luminance(painted) - _luminance(photo)).clamp(0, 1)
+
+
+def _matched(pixels: Tensor, reference: Tensor) -> Tensor:
+    """By Cholesky's roots; the small number lets a gray picture have one."""
+    root, new_root = (torch.linalg.cholesky(x.cov() + 1e-6 * torch.eye(3).to(x)) for x in (pixels, reference))
+    centered = pixels - pixels.mean(1, keepdim=True)
+    return new_root @ torch.linalg.inv(root) @ centered + reference.mean(1, keepdim=True)
+
+
+def _weighted_gram(features: Tensor, mask: Tensor) -> Tensor:
+    f, m = features[0].flatten(1), mask.flatten()
+    return ((f * m) @ f.T / m.sum())[None]
+
+
+def _nearest(mine: Tensor, patches: Tensor) -> Tensor:
+    return (mine @ (patches / patches.norm(dim=1, keepdim=True)).T).argmax(1)
+
+
+def _level_by_level(paint: Painter, photos: Sequence[Tensor], paintings: Sequence[Tensor]) -> Tensor:
+    result = photos[0]
+    for photo, painting in zip(photos, paintings, strict=True):
+        start = F.interpolate(result, photo.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+        result = paint(photo, painting, start)
+    return result
+
+
+@exercise(otherwise=_clamped_swap)
 def swap_luminance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """The luminance of `painted` with the color of `photo`, (1, 3, H, W) both, clamped to [0, 1]."""
     generator = torch.Generator().manual_seed(9)
@@ -28,7 +59,7 @@ def swap_luminance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     expect_value(result, _swapped(bright, vivid).clamp(0, 1), {}, otherwise)
 
 
-@exercise
+@exercise(otherwise=_weighted_gram)
 def masked_gram(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """sum_p m(p) f(p) f(p)' / sum_p m(p) of features (1, C, H, W) and a mask (1, 1, H, W): (1, C, C)."""
     generator = torch.Generator().manual_seed(10)
@@ -56,15 +87,18 @@ def masked_gram(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     expect_gradient(result, right, features)
 
 
-@exercise
+@exercise(otherwise=_matched)
 def match_mean_and_covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """A linear map of pixels (3, N) that gives them the mean and covariance of reference (3, M): (3, N)."""
     generator = torch.Generator().manual_seed(11)
     pixels = _colors(generator, 300, [[0.20, 0.00, 0.00], [0.12, 0.10, 0.00], [0.02, 0.05, 0.06]], [0.5, 0.4, 0.3])
-    reference = _colors(generator, 401, [[0.08, 0.00, 0.00], [-0.06, 0.15, 0.00], [0.05, 0.04, 0.12]], [0.3, 0.5, 0.6])
+    # Spread so wide that mapped colors leave [0, 1]: a clamp shows.
+    reference = _colors(generator, 401, [[0.20, 0.00, 0.00], [-0.15, 0.35, 0.00], [0.12, 0.10, 0.30]], [0.3, 0.5, 0.6])
     result = expect_tensor(call(answer, pixels, reference), (3, 300)).detach().double()
     if not result.isfinite().all():
         raise Wrong("some of its colors are not numbers")
+    if ((result == 0) | (result == 1)).float().mean() > 0.01:
+        raise Wrong("it clamps: colors beyond [0, 1] are wanted as they are, or the covariance is not the reference's")
     x, wanted = pixels.double(), reference.double()
     _expect_linear(result, x)
     cov, own, cov_wanted = (colors.cov(correction=0) for colors in (result, x, wanted))
@@ -81,7 +115,7 @@ def match_mean_and_covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> Non
         raise Wrong("the covariance is right, the mean is not: subtract the pixels' mean first, add the other last")
 
 
-@exercise
+@exercise(otherwise=_nearest)
 def nearest_patch(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """For each row of mine (M, D) the index of the row of patches (N, D) with the largest normalized correlation."""
     generator = torch.Generator().manual_seed(12)
@@ -97,6 +131,65 @@ def nearest_patch(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         raise Wrong("it returns correlations: the places of the best ones are wanted (.argmax)")
     right, named = _most_similar(mine.double(), patches.double())
     expect_value(result, right, named, "some of the patches that it names are not the most similar ones", tolerance=0)
+
+
+@exercise(otherwise=_level_by_level)
+def from_coarse_to_fine(answer: Callable[[Painter, Sequence[Tensor], Sequence[Tensor]], Tensor]) -> None:
+    """answer(paint, photos, paintings) must call paint(photo, painting, start) from small to large, and chain it."""
+    generator = torch.Generator().manual_seed(13)
+    sizes = ((4, 6), (8, 12), (15, 24))
+    photos, paintings = ([torch.rand(1, 3, *size, generator=generator) for size in sizes] for _ in range(2))
+    given: list[tuple[Tensor, Tensor, Tensor]] = []
+    results: list[Tensor] = []
+
+    def paint(photo: Tensor, painting: Tensor, start: Tensor) -> Tensor:
+        expect_tensor(start, tuple(start.shape))
+        if start.shape != photo.shape:
+            told = f"{tuple(start.shape[2:])} where the photo has {tuple(photo.shape[2:])}"
+            raise Wrong(f"a level starts from a picture of {told}: enlarge the result to the size of the next photo")
+        given.append((photo, painting, start.detach().clone()))
+        results.append((torch.rand(photo.shape, generator=generator) > 0.5).float())  # hard edges: bicubic overshoots
+        return results[-1].clone()
+
+    final = call(answer, paint, list(photos), list(paintings))
+    if not given:
+        raise Wrong("it never paints: call paint(photo, painting, start) at each level")
+    _expect_levels(given, photos, paintings)
+    if not torch.equal(given[0][2], photos[0]):
+        raise Wrong("the first level does not start from its photo")
+    for level in (1, 2):
+        _expect_start(given[level][2], results[level - 1], photos[level])
+    if not isinstance(final, Tensor) or not torch.equal(final, results[-1]):
+        raise Wrong("it does not return the picture of the last level, as `paint` gave it")
+
+
+def _expect_levels(
+    given: Sequence[tuple[Tensor, Tensor, Tensor]], photos: Sequence[Tensor], paintings: Sequence[Tensor]
+) -> None:
+    """Wrong unless every level was painted once, from small to large, each photo with the painting of its level."""
+    shapes = [tuple(photo.shape) for photo, _, _ in given]
+    wanted = [tuple(photo.shape) for photo in photos]
+    if shapes == wanted[::-1]:
+        raise Wrong("it goes from the largest to the smallest: begin with the smallest")
+    if len(given) != len(photos):
+        raise Wrong(f"it paints {len(given)} times for {len(photos)} levels: once at each")
+    for number, ((photo, painting, _), right, its) in enumerate(zip(given, photos, paintings, strict=True), start=1):
+        if not torch.equal(photo, right):
+            raise Wrong(f"the photo of level {number} is not the one it was given")
+        if not torch.equal(painting, its):
+            raise Wrong(f"the painting of level {number} is not the one of that level")
+
+
+def _expect_start(start: Tensor, before: Tensor, photo: Tensor) -> None:
+    """Wrong unless a level starts from the enlarged result of the one before, in [0, 1], by any interpolation."""
+    if torch.equal(start, photo):
+        raise Wrong("each level starts from its photo again: start from the enlarged result of the level before")
+    if start.min() < 0 or start.max() > 1:
+        raise Wrong("a start leaves [0, 1]: bicubic enlarging overshoots, so clamp it")
+    small = F.interpolate(start, before.shape[2:], mode="area")
+    alike = torch.stack([small.flatten(), before.flatten()]).corrcoef()[0, 1]
+    if not alike > 0.5:  # by any interpolation at least 0.8; by another picture about 0
+        raise Wrong("a level does not start from the enlarged result of the level before")
 
 
 def _luminance(image: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from .files import read_notebook, title_of
 
 PLAIN: dict[str, type] = {kind.__name__: kind for kind in (bool, int, float, str)}
 FILES = (  # the parameters whose value may be a file of the user's, or a list of them
-    *("content", "style", "second_style", "portrait", "face_style", "video"),
+    *("content", "style", "second_style", "mask", "portrait", "face_style", "video"),
     *("others", "styles", "other_contents", "other_styles"),
 )
 FOLDERS = ("images",)  # and those whose value may be a folder
