@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from .errors import LessonError
 
-LOCK = ".nst-lesson.lock"  # of a folder of results
+LOCK = ".nst-lesson.lock"  # of a folder of results, and of a temporary one
+TEMPORARY = ".nst-"  # how the names of temporary folders begin
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -73,16 +75,31 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it is renamed to `path`, on failure removed.
 
     A reader sees the old file or the new one, never half of one. The temporary name keeps the suffix. Folders on the
-    way that do not exist are made. The file has the permissions that any new file of this process has.
+    way that do not exist are made. The file has the permissions that any new file of this process has. What a killed
+    process leaves, `sweep` finds.
     """
     path = user_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A private folder beside the file: what is made in it gets the permissions of the umask, which cannot be read
     # without changing it for every thread.
-    with tempfile.TemporaryDirectory(prefix=".nst-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True) as folder,
+        FileLock(Path(folder, LOCK)),  # it says that we live
+    ):
         temporary = Path(folder, path.name)
         yield temporary
         os.replace(temporary, path)
+
+
+def sweep(folder: str | os.PathLike[str]) -> None:
+    """Remove the temporary folders that `atomic_path` left in `folder` when its process was killed, and nothing else.
+
+    A killed process holds no lock, a living one does.
+    """
+    for left in user_path(folder).glob(f"{TEMPORARY}*"):
+        if (left / LOCK).is_file():
+            with suppress(OSError, Timeout), FileLock(left / LOCK, timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
@@ -90,12 +107,14 @@ def locked(folder: str | os.PathLike[str], what: str) -> Iterator[Path]:
     """Make a folder of results if need be and hold it alone; raises LessonError where another process has it.
 
     `what` says what is done there, such as "run". The lock is a hidden file in the folder, which goes with the holder.
+    What killed processes left there is swept.
     """
     folder = user_path(folder)
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(hold(folder / LOCK, timeout=0))
+            sweep(folder)
         except Timeout:
             advice = "wait for it, or choose another folder"
             raise LessonError(f"another {what} is writing into {folder}: {advice}") from None

@@ -299,3 +299,18 @@ def test_run_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(LessonError, match="out_dir") as caught:
         paths.run_folder("lesson", str(tmp_path / "file" / "out"))
     assert "\n" not in str(caught.value)
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
+    code = "import os, sys; from nst_lesson import paths\nwith paths.atomic_path(sys.argv[1]) as new: os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "killed.txt")])
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / ".nst-settings").mkdir()
+    (tmp_path / ".nst-notes").write_text("mine")
+    with paths.atomic_path(tmp_path / "alive.txt") as new:
+        new.write_text("whole")
+        with paths.locked(tmp_path, "run"):  # sweeps
+            assert sorted(path.name for path in tmp_path.iterdir() if "killed" not in path.name) == sorted(
+                [".nst-lesson.lock", ".nst-notes", ".nst-settings", new.parent.name]
+            )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".nst-notes", ".nst-settings", "alive.txt"]

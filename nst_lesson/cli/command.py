@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
@@ -28,6 +29,32 @@ def add_command(commands: Commands, name: str, function: Callable[[argparse.Name
     command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     command.set_defaults(function=function)
     return command
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A type of option: a whole number from `least` to `most`."""
+
+    def read(text: str) -> int:
+        """The number. Raises argparse's error, which names the option."""
+        with suppress(ValueError):
+            if least <= int(text) <= most:
+                return int(text)
+        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}, not {text!r}")
+
+    return read
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """A type of option: a number from `least` to `most`."""
+
+    def read(text: str) -> float:
+        """The number. Raises argparse's error, which names the option."""
+        with suppress(ValueError):
+            if least <= float(text) <= most:  # not so of nan
+                return float(text)
+        raise argparse.ArgumentTypeError(f"give a number from {least:g} to {most:g}, not {text!r}")
+
+    return read
 
 
 def add_overwrite(command: Parser) -> None:

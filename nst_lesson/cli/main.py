@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from ..errors import LessonError
 from ..paths import user_path
-from . import grade, stylize, train
+from . import grade, paint, stylize, train
 from .command import Commands, Parser, add_command, add_overwrite, say, short
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
@@ -21,6 +22,8 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a she
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     parser = _parser()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does what its encoding lacks
     try:
         arguments = parser.parse_args(argv)
         status = 0
@@ -62,7 +65,7 @@ def _parser() -> Parser:
     add_command(commands, "doctor", doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
     fetch_command = add_command(commands, "fetch", fetch, "download weights, a painting or photographs ahead of class")
     fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, coco-val2017, or a painting")
-    for module in (stylize, train, grade):
+    for module in (stylize, paint, train, grade):
         module.add_parser(commands)
     notebooks_command = add_command(commands, "notebooks", notebooks, "execute lessons in place")
     html_command = add_command(commands, "html", html, "write lessons as HTML pages")
