@@ -1,7 +1,9 @@
 """Training: the loop against one by hand, and that stopping, killing or crashing loses nothing."""
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,17 +12,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from readings import Readings
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nst_lesson.cli.main import main
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.methods import checkpoint as checkpoint_module
 from nst_lesson.methods.checkpoint import Checkpoint, TrainingState
-from nst_lesson.methods.training import Hardware, evaluate, train
+from nst_lesson.methods.training import PATIENCE, SCHEDULES, Hardware, evaluate, train
+from nst_lesson.networks import models
+from nst_lesson.networks.models import load_model, save_model
 from nst_lesson.networks.transformer import TransformationNetwork
-from nst_lesson.paths import locked
+from nst_lesson.paths import data_dir, locked
+from nst_lesson.pictures.images import load_image
 from nst_lesson.pictures.photographs import Draws, Photographs
 
 KILLS = 5
@@ -87,11 +94,11 @@ def test_the_validation_loss_is_the_mean_over_the_same_samples_and_changes_nothi
 # ---- photographs, read by the loop
 
 
-def test_what_cannot_be_read_is_replaced_counted_and_named(folder, capsys):
+def test_what_cannot_be_read_is_replaced_counted_and_named(folder, caplog):
     data = Photographs(str(folder), size=8)
     seen = [step.index for step in train(Tint(), to_gray, data, steps=4, batch_size=2)]
     assert seen == [1, 2, 3, 4]
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "skipped" in line]
+    (line,) = caplog.messages
     assert line.startswith("1 files could not be read and were skipped: ") and line.endswith("broken.jpg")
 
 
@@ -138,6 +145,8 @@ def test_a_step_tells_what_it_measured():
         ({"batch_size": 0}, "batch_size is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; give a number above 0"),
         ({"checkpoint": Checkpoint("x.safetensors", every=0)}, "checkpoint_every is 0"),
+        ({"schedule": "linear"}, "unknown schedule 'linear'.*choose one of constant, cosine"),
+        ({"hardware": Hardware(workers=-1)}, "workers is -1"),
         ({"hardware": Hardware(precision="fp8")}, "unknown precision 'fp8'.*choose one of no, bf16, fp16"),
         ({"hardware": Hardware(precision="fp16")}, "'fp16' wants a GPU"),
     ],
@@ -185,13 +194,13 @@ def test_a_step_reads_its_numbers_at_once():
     assert readings.count <= 2  # Adam's count of its steps, one of each parameter, which lie in the main memory
 
 
-def test_the_skipped_files_are_remembered(folder, tmp_path, capsys):
+def test_the_skipped_files_are_remembered(folder, tmp_path, caplog):
     data, checkpoint = Photographs(str(folder), size=8), Checkpoint(tmp_path / "c.safetensors")
     for _ in train(Tint(), to_gray, data, steps=4, batch_size=2, checkpoint=checkpoint):
         pass
     for _ in train(Tint(), to_gray, data, steps=5, batch_size=2, checkpoint=checkpoint):
         pass
-    assert capsys.readouterr().out.count("1 files could not be read") == 2
+    assert caplog.text.count("1 files could not be read") == 2
 
 
 def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path):
@@ -214,6 +223,187 @@ def test_a_checkpoint_of_a_network_of_another_form_is_refused_and_changes_nothin
     with pytest.raises(LessonError, match="of a network of another form"):
         next(train(wider, to_gray, data, steps=2, checkpoint=checkpoint))
     assert equal(weights(wider), before)
+
+
+class Dropping(Tint):
+    """A network that draws from torch's generator."""
+
+    def forward(self, x):
+        return nn.functional.dropout(self.color(x), 0.5)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_run_goes_on_bit_for_bit_with_dropout_and_any_schedule(tmp_path, schedule):
+    def losses_until(stop, checkpoint=None):
+        losses = []
+        loop = train(network := Dropping(), to_gray, photographs(), steps=6, checkpoint=checkpoint, schedule=schedule)
+        for step in loop:
+            losses.append(step.loss)
+            if step.index == stop:
+                break
+        loop.close()
+        return losses, weights(network)
+
+    torch.manual_seed(1)
+    whole, wanted = losses_until(6)
+    torch.manual_seed(1)
+    head, _ = losses_until(2, tmp_path / "c.safetensors")
+    torch.manual_seed(2)  # another process has another generator
+    tail, found = losses_until(6, tmp_path / "c.safetensors")
+    assert head + tail == whole and equal(found, wanted)
+
+
+def test_the_cosine_falls_from_the_learning_rate_to_zero_as_torchs_does():
+    network = Tint()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+    torchs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+    for step in range(10):
+        assert 0.1 * SCHEDULES["cosine"](step / 10) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step(), torchs.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_a_falling_rate_with_other_steps_is_said_a_constant_one_is_not(tmp_path, caplog):
+    for schedule in SCHEDULES:
+        for steps in (2, 4):
+            trained(steps, checkpoint=tmp_path / schedule, schedule=schedule)
+    (line,) = caplog.messages
+    assert line.startswith("this training was begun for 2 steps: from step 2 on")
+
+
+def test_fewer_steps_than_are_done_are_said(tmp_path, caplog):
+    trained(3, checkpoint=tmp_path / "c.safetensors")
+    assert trained(2, checkpoint=tmp_path / "c.safetensors")[1] == []
+    assert caplog.messages == ["the checkpoint is of step 3 already, past the 2 asked for"]
+
+
+# ---- what a checkpoint knows about the pictures
+
+
+def make_pictures(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        Image.new("RGB", (20 + number, 20), (40 * number, 90, 200 - 40 * number)).save(folder / f"{name}.png")
+    return folder
+
+
+def train_on(folder, checkpoint, steps):
+    data = Photographs(folder, size=8)
+    return [step.loss for step in train(Tint(), to_gray, data, steps=steps, batch_size=2, checkpoint=checkpoint)]
+
+
+def test_a_folder_may_be_written_otherwise_or_moved(tmp_path, caplog, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_pictures(tmp_path / "coco", *"abcd")
+    wanted = train_on("coco", "whole.safetensors", 6)
+    found = train_on("coco", "c.safetensors", 2) + train_on("./coco/", "c.safetensors", 4)
+    (tmp_path / "coco").rename(tmp_path / "moved")
+    assert found + train_on(tmp_path / "moved", "c.safetensors", 6) == wanted
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_photographs_that_are_no_longer_there_are_said(tmp_path, caplog, change):
+    folder, path = make_pictures(tmp_path / "all", *"abcd"), tmp_path / "c.safetensors"
+    train_on(folder, path, 2)
+    for name in "bd":
+        if change == "gone":
+            (folder / f"{name}.png").unlink()
+        else:
+            Image.new("RGB", (99, 99)).save(folder / f"{name}.png")
+    assert len(train_on(folder, path, 4)) == 2
+    assert caplog.messages[0].startswith("2 of the 4 photographs of this training are gone or changed (such as b.png)")
+
+
+def test_other_photographs_are_another_training(tmp_path):
+    train_on(make_pictures(tmp_path / "one", "a", "b"), tmp_path / "c.safetensors", 2)
+    with pytest.raises(LessonError, match="of another training .its 2 photographs, such as a.png, are not among the 1"):
+        train_on(make_pictures(tmp_path / "two", "c"), tmp_path / "c.safetensors", 4)
+
+
+# ---- what a file may hold
+
+
+def rewritten(path, change):
+    """The file with its tensors and its header changed by `change`(tensors, header), as another program would."""
+    with safe_open(path, "pt") as file:
+        metadata = dict(file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    header = json.loads(metadata["training"])
+    change(tensors, header)
+    save_file(tensors, path, metadata=metadata | {"training": json.dumps(header)})
+
+
+DAMAGES = {
+    "no optimizer": lambda tensors, header: [tensors.pop(name) for name in list(tensors) if "optimizer" in name],
+    "no weight": lambda tensors, header: tensors.pop("network.color.bias"),
+    "cut random": lambda tensors, header: tensors.update(random=tensors["random"][:9].clone()),
+    **{f"no {key}": lambda tensors, header, key=key: header.pop(key) for key in ("settings", "step", "skipped")},
+    **{f"{key} a list": lambda tensors, header, key=key: header.update({key: [1]}) for key in ("settings", "step")},
+    "another weight": lambda tensors, header: tensors["network.color.bias"].add_(1e-6),
+    "another type": lambda tensors, header: tensors.update(random=tensors["random"].long()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_checkpoint_that_was_changed_is_refused_and_kept(tmp_path, damage):
+    path = tmp_path / "c.safetensors"
+    trained(2, checkpoint=path)
+    rewritten(path, DAMAGES[damage])
+    before, network = path.read_bytes(), Tint()
+    with pytest.raises(LessonError, match="cannot be read .*: delete it to start anew"):
+        next(train(network, to_gray, photographs(), steps=4, batch_size=3, checkpoint=path))
+    assert path.read_bytes() == before and equal(weights(network), weights(Tint()))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.7, 0.9, 0.9999])
+@pytest.mark.parametrize("bit", [1, 64])
+def test_a_flipped_bit_in_a_checkpoint_is_refused(tmp_path, share, bit):
+    path = tmp_path / "c.safetensors"
+    trained(2, checkpoint=path)
+    data = bytearray(path.read_bytes())
+    data[int(share * len(data))] ^= bit
+    path.write_bytes(data)
+    with pytest.raises(LessonError, match="cannot be read"):
+        trained(4, checkpoint=path)
+
+
+# ---- a training that has died
+
+
+def dying(after, **terms):
+    """A loss that has other terms after so many steps."""
+    count = iter(range(100))
+
+    def loss(network, batch):
+        zero = 0 * network(batch).mean()
+        values = terms if next(count) >= after else {"style": 1.0, "tv": 0.1}
+        return {name: value + zero for name, value in values.items()}
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [({"style": 1.0, "tv": 0.0}, "its pictures are of one color"), ({"style": 20.0, "tv": 0.1}, "its loss stays far")],
+    ids=["flat", "risen"],
+)
+@pytest.mark.parametrize(("steps", "died"), [(100, 4 + PATIENCE), (7, 7)], ids=["in the middle", "at the end"])
+def test_a_dead_training_ends_in_one_line_and_keeps_the_checkpoint_before(tmp_path, terms, message, steps, died):
+    checkpoint = Checkpoint(tmp_path / "c.safetensors", every=1)
+    with pytest.raises(LessonError, match=f"the training has died by step {died}: {message}.*: lower learning_rate"):
+        list(train(Tint(), dying(4, **terms), photographs(), steps=steps, batch_size=3, checkpoint=checkpoint))
+    resumed = train(Tint(), dying(99), photographs(), steps=steps, batch_size=3, checkpoint=checkpoint)
+    assert next(resumed).index == 5
+
+
+def test_a_step_far_off_is_no_death():
+    spike = iter([1.0, 300.0, *[1.0] * 9])
+
+    def loss(network, batch):
+        return {"style": next(spike) + 0 * network(batch).mean()}
+
+    assert len(list(train(Tint(), loss, photographs(), steps=10, batch_size=3))) == 10
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
@@ -255,7 +445,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_checkpoint_before
         list(train(Tint(), breaks, photographs(), **options))
     network = Tint()
     state = TrainingState(network, torch.optim.Adam(network.parameters(), lr=1e-3))
-    Checkpoint(path).load(state, {"batch": 3, "learning_rate": 1e-3, "precision": "no"})
+    Checkpoint(path).load(state, {"batch": 3, "learning_rate": 1e-3, "schedule": "constant", "precision": "no"})
     assert (state.step, state.skipped) == (2, set())
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
 
@@ -286,8 +476,8 @@ def test_killed_at_any_moment_it_follows_the_uninterrupted_run(tmp_path, kills):
     steps = 8 * kills  # more than are done from one kill to the next: two or three here
     subprocess.run(command(tmp_path / "whole", steps=steps), check=True, capture_output=True)
     moments = random.Random(kills)
-    done = 0
-    while not (tmp_path / "model.safetensors").exists():
+    done, status = 0, None
+    while status != 0:
         process = subprocess.Popen(command(tmp_path, steps=steps), stdout=subprocess.PIPE, text=True)
         if done < kills:
             for _ in range(moments.randrange(1, 4)):
@@ -296,7 +486,9 @@ def test_killed_at_any_moment_it_follows_the_uninterrupted_run(tmp_path, kills):
             process.kill()
             done += 1
         process.communicate()
+        status = process.returncode
     assert done == kills
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".nst-")]  # what kills left is swept
     assert equal(load_file(tmp_path / "model.safetensors"), load_file(tmp_path / "whole" / "model.safetensors"))
 
 
@@ -336,7 +528,7 @@ def test_16_bit_training_follows_32_bit_training(tmp_path):
         run = subprocess.run(
             command(tmp_path / precision, "--precision", precision, steps=8), capture_output=True, text=True, check=True
         )
-        found[precision] = [float(line.split()[3]) for line in run.stdout.splitlines()]
+        found[precision] = [float(line.split()[3]) for line in run.stdout.splitlines() if "loss" in line]
     # bfloat16 keeps three digits, and a training amplifies their loss
     assert found["bf16"] == pytest.approx(found["no"], rel=0.1)
     assert found["bf16"] != found["no"]
@@ -359,6 +551,122 @@ def test_a_second_training_into_one_folder_is_refused(tmp_path, capsys):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+SMALL = "--size 64 --width 0.1 --batch-size 1 --workers 0 --device cpu --report-every 1".split()
+
+
+@pytest.fixture
+def fast(tmp_path, monkeypatch, capfd):
+    """Trains in an empty folder; gives the exit status and what was printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*options, style="wave"):
+        status = main(["train", "fast", style, "--out", "out", *SMALL, *options])
+        return status, *capfd.readouterr()
+
+    return call
+
+
+def test_the_command_names_the_model_keeps_a_preview_and_says_when_nothing_is_left(fast, tmp_path):
+    command = ("--steps", "2", "--preview", "rocket")
+    status, out, _ = fast(*command)
+    assert status == 0
+    assert (
+        out.splitlines()[-1]
+        == "to paint with it: nst-lesson stylize PHOTO --model out/model.safetensors -o painted.png"
+    )
+    before = (tmp_path / "out" / "preview.jpg").read_bytes()
+    assert load_image(tmp_path / "out" / "preview.jpg").shape == (1, 3, 342, 512)
+    status, out, _ = fast(*command)
+    assert status == 0 and "nothing left to do: out has all 2 steps" in out
+    assert (tmp_path / "out" / "preview.jpg").read_bytes() == before
+    assert fast("--steps", "3", "--preview", "rocket")[0] == 0
+    assert (tmp_path / "out" / "preview.jpg").read_bytes() != before
+
+
+def test_the_painting_is_known_by_what_it_is(fast, tmp_path):
+    shutil.copy(data_dir() / "styles" / "wave.jpg", tmp_path / "mine.jpg")
+    assert fast("--steps", "1")[0] == 0
+    assert fast("--steps", "2", style="./mine.jpg")[0] == 0
+    status, _, err = fast("--steps", "3", style="cubist")
+    assert status == 2 and "of another training (style " in err
+
+
+def test_a_training_can_start_from_another_network(fast, tmp_path):
+    torch.manual_seed(5)
+    begun = TransformationNetwork(0.1)
+    save_model(begun, tmp_path / "begun.safetensors")
+    status, _, _ = fast("--steps", "1", "--start", "begun.safetensors", "--learning-rate", "1e-9")
+    assert status == 0
+    torch.testing.assert_close(weights(load_model("out/model.safetensors")), weights(load_model("begun.safetensors")))
+    status, _, err = fast("--steps", "2", "--learning-rate", "1e-9")
+    assert status == 2 and "of another training (start " in err
+    save_model(TransformationNetwork(0.2), tmp_path / "wide.safetensors")
+    for start, message in {"wide.safetensors": "--width is 0.1", "any_style": "no network for one painting"}.items():
+        status, _, err = fast("--steps", "1", "--start", start)
+        assert status == 2 and message in err
+
+
+def test_a_learning_rate_that_kills_is_one_line(fast):
+    status, _, err = fast("--steps", "8", "--learning-rate", "1000")
+    assert status == 2 and "the training has died by step 8" in err.splitlines()[-1]
+
+
+def test_a_full_disk_as_the_model_is_saved_is_one_line_and_leaves_the_checkpoint(fast, tmp_path, monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(models, "save_file", full)
+    status, _, err = fast("--steps", "2")
+    assert status == 2
+    (line,) = err.splitlines()
+    assert "cannot write" in line and "No space left" in line
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["checkpoint.safetensors"]
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert "nothing left to do" in fast("--steps", "2")[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows chooses its own encoding")
+def test_a_name_that_the_terminal_cannot_show_costs_no_model(tmp_path):
+    make_pictures(tmp_path / "all", "a", "b")
+    (tmp_path / "all" / "фото.jpg").write_bytes(b"x")
+    run = subprocess.run(
+        [*command("out", "--images", "all", steps=2), "--preview", "rocket"],
+        cwd=tmp_path,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+    assert run.returncode == 0 and b"Traceback" not in run.stderr
+    assert rb"\u0444\u043e\u0442\u043e.jpg" in run.stderr
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+BAD_NUMBERS = {
+    **dict.fromkeys(("size", "steps", "batch-size", "checkpoint-every", "report-every"), ("nan", "-1", "0", 2**70)),
+    **dict.fromkeys(("seed", "workers"), ("nan", "1.5", "-1", 2**70)),
+    **dict.fromkeys(("learning-rate", "width", "activation-scale"), ("nan", "inf", "-1", "0", 2**70)),
+    **dict.fromkeys(("content-weight", "style-weight", "tv-weight"), ("nan", "inf", "-1", 2**70)),
+    "style-size": ("0", "-5", 2**70),
+}
+
+
+@pytest.mark.parametrize("option", BAD_NUMBERS)
+def test_a_bad_number_is_one_line_that_names_the_option_before_anything_is_made(fast, tmp_path, option):
+    for value in BAD_NUMBERS[option]:
+        status, out, err = fast(f"--{option}={value}")
+        assert (status, out) == (2, "")
+        (line,) = err.splitlines()
+        assert f"--{option}: give a" in line and str(value) in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_out_that_is_a_file_is_one_line(fast, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    status, _, err = fast()
+    assert status == 2 and err.splitlines() == ["nst-lesson: out is a file: --out names a folder"]
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
     assert main(["train", "fast", "wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -368,7 +676,7 @@ def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--report-every", "0"], "report_every is 0; give at least 1"),
+        (["--report-every", "0"], "argument --report-every: give a whole number from 1 to"),
         (["--images", "broken", "--workers", "1"], "none of the 1 image files can be read; the first is broken/a.jpg"),
     ],
     ids=["report", "worker"],

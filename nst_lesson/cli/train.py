@@ -2,56 +2,62 @@
 
 On several GPUs: accelerate launch -m nst_lesson train ...
 In several processes on a CPU: torchrun --nproc-per-node 2 -m nst_lesson train ...
+
+DIR gets checkpoint.safetensors, from which the same command goes on, model.safetensors, and with --preview a picture;
+all are brought up to date together. Photographs and paintings are known by name and size, so that their folder may
+move. A training that goes on with other --steps has the learning rate of that many from there on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import shlex
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from accelerate import PartialState
+from torch import Tensor
 
+from ..errors import LessonError, ParameterError
 from ..methods.any_style import WEIGHTS, any_style_loss
 from ..methods.checkpoint import Checkpoint
 from ..methods.losses import NORMALIZATION
-from ..methods.training import (
-    PRECISIONS,
-    BatchLoss,
-    Hardware,
-    check_counts,
-    stylizing_loss,
-    train,
-)
-from ..networks.adain import SCALES, AnyStyleNetwork
-from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS, load_backbone, resolve_device
-from ..networks.models import save_model
-from ..networks.transformer import TransformationNetwork
+from ..methods.training import PRECISIONS, SCHEDULES, BatchLoss, Hardware, stylizing_loss, train
+from ..networks.adain import SCALES, AnyStyleNetwork, stylize_any
+from ..networks.backbones import STYLE_LAYERS, load_backbone, resolve_device
+from ..networks.models import load_model, save_model
+from ..networks.transformer import TransformationNetwork, stylize
 from ..paths import locked, user_path
-from ..pictures.images import load_image, style_names
+from ..pictures.images import load_image, save_image, style_names
 from ..pictures.photographs import PAINTING_SHARES, Pairs, Photographs
-from .command import Commands, Parser, add_command
+from .command import Commands, Parser, add_command, number, say, short, whole
 
-NOT_SETTINGS = (  # options that another run of the same training may change, or that `train` records itself
-    *(
-        "command",
-        "kind",
-        "function",
-        "build",
-        "out",
-        "steps",
-        "batch_size",
-        "learning_rate",
-        "precision",
-        "workers",
-        "device",
-        "compile",
-    ),
-    *("checkpoint_every", "report_every"),
+CONTENT_LAYERS = ["relu3_3"]  # of a fast network; at relu4_2, where `transfer` compares, strokes stay faint
+WIDTH = 0.5  # of a fast network
+FAST_WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0}
+PREVIEW, PREVIEW_SIZE = "preview.jpg", 512  # its longer side in pixels
+NOT_SETTINGS = (  # options that another run of the same training may change, and what is recorded by what it holds
+    *("command", "function", "build", "out", "steps", "workers", "device", "compile", "checkpoint_every"),
+    *("report_every", "preview", "images", "styles", "style", "start"),
+    *("batch_size", "learning_rate", "schedule", "precision"),  # `train` records these itself
 )
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained, by which loss, on which photographs; and what the pictures and networks were that it read."""
+
+    network: TransformationNetwork | AnyStyleNetwork
+    loss: BatchLoss
+    photographs: Photographs | Pairs
+    painting: Tensor  # what a preview is painted like
+    inputs: Mapping[str, str]  # {name: a digest}
 
 
 def add_parser(commands: Commands) -> None:
@@ -65,30 +71,33 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train a network; the exit status is 0, 130 after Ctrl-C or 143 after SIGTERM."""
-    check_counts(report_every=options.report_every)
+    if options.out.exists() and not options.out.is_dir():
+        raise LessonError(f"{options.out} is a file: --out names a folder")
     device = resolve_device(options.device)
     PartialState(cpu=device == "cpu")  # of several processes each takes a GPU of its own, before anything is there
     torch.manual_seed(options.seed)
-    network, loss, photographs = options.build(options, device)
+    training = options.build(options, device)
+    photo = load_image(options.preview, PREVIEW_SIZE) if options.preview else None
     with locked(options.out, "training") if PartialState().is_main_process else nullcontext():
-        return _train(options, device, network, loss, photographs)
+        return _train(options, device, training, photo)
 
 
-def build_fast(options: argparse.Namespace, device: str) -> tuple[TransformationNetwork, BatchLoss, Photographs]:
-    """A transformation network for one painting, its loss, and the photographs."""
-    network = TransformationNetwork(options.width)
+def build_fast(options: argparse.Namespace, device: str) -> Training:
+    """The training of a transformation network for one painting."""
+    network, inputs = _start(options)
     side = options.style_size or options.size
     painting = load_image(options.style, side, device=device)
+    inputs["style"] = _digest(painting)
     if options.stretch_style:
         painting = F.interpolate(painting, (side, side), mode="bilinear", antialias=True)
     backbone = load_backbone(options.backbone, device=device, activation_scale=options.activation_scale)
-    names = ("content_weight", "style_weight", "tv_weight", "content_layers", "style_layers", "normalization")
+    names = (*FAST_WEIGHTS, "content_layers", "style_layers", "normalization")
     loss = stylizing_loss(backbone, painting, **{name: getattr(options, name) for name in names})
-    return network, loss, Photographs(options.images, size=options.size, seed=options.seed)
+    return Training(network, loss, Photographs(options.images, size=options.size, seed=options.seed), painting, inputs)
 
 
-def build_any(options: argparse.Namespace, device: str) -> tuple[AnyStyleNetwork, BatchLoss, Pairs]:
-    """A network for any painting, its loss, and the pairs of photograph and painting."""
+def build_any(options: argparse.Namespace, device: str) -> Training:
+    """The training of a network for any painting, on pairs of photograph and painting."""
     shape = {"blocks": options.blocks, "width": options.width, "fine_tune": options.fine_tune}
     network = AnyStyleNetwork(options.encoder, options.scales, **shape)
     backbone = load_backbone(options.backbone, device=device)
@@ -97,20 +106,36 @@ def build_any(options: argparse.Namespace, device: str) -> tuple[AnyStyleNetwork
     draw = {"size": options.size, "seed": options.seed}
     marks = {"bundled": style_names(), "recolor": options.recolor, "shares": PAINTING_SHARES}
     paintings = Photographs(options.styles, **marks, **draw)
-    return network, loss, Pairs(Photographs(options.images, **draw), paintings)
+    first = load_image(Path(paintings.files[0]) if paintings.files else style_names()[0], PREVIEW_SIZE)
+    return Training(network, loss, Pairs(Photographs(options.images, **draw), paintings), first, {})
 
 
-def _train(
-    options: argparse.Namespace,
-    device: str,
-    network: TransformationNetwork | AnyStyleNetwork,
-    loss: BatchLoss,
-    photographs: Photographs | Pairs,
-) -> int:
-    """Train with reports, and save the model at the end; the exit status.
+def _start(options: argparse.Namespace) -> tuple[TransformationNetwork, dict[str, str]]:
+    """The network to train: new, or with the weights of a trained one, and then their digest."""
+    if not options.start:
+        options.width = WIDTH if options.width is None else options.width
+        return TransformationNetwork(options.width), {}
+    begun = load_model(options.start)
+    if not isinstance(begun, TransformationNetwork):
+        raise ParameterError(f"--start {options.start} is no network for one painting: name another")
+    if options.width not in (None, begun.settings["width"]):
+        raise ParameterError(f"--width is {options.width}, and {options.start} has {begun.settings['width']}: leave it")
+    options.width = begun.settings["width"]
+    return begun.train().requires_grad_(True), {"start": _digest(*begun.state_dict().values())}
 
-    DIR gets checkpoint.safetensors, from which the same command goes on, and model.safetensors. After Ctrl-C or SIGTERM
-    the step in hand is finished and kept first; a second Ctrl-C does not wait.
+
+def _digest(*tensors: Tensor) -> str:
+    """What tells a picture, or the weights of a network, from others: the form and a few digits of the SHA-256."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return f"{' x '.join(map(str, tensors[0].shape))}, {digest.hexdigest()[:12]}"
+
+
+def _train(options: argparse.Namespace, device: str, training: Training, photo: Tensor | None) -> int:
+    """Train with reports, and save the model at each checkpoint; the exit status.
+
+    After Ctrl-C or SIGTERM the step in hand is finished and kept first; a second Ctrl-C does not wait.
     """
     stopped: list[int] = []
 
@@ -119,47 +144,78 @@ def _train(
         stopped.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, stop)
     settings = {name: value for name, value in vars(options).items() if name not in NOT_SETTINGS}
     if options.compile:
-        network.compile()
+        training.network.compile()
     steps = train(
-        network,
-        loss,
-        photographs,
+        training.network,
+        training.loss,
+        training.photographs,
         steps=options.steps,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
-        checkpoint=Checkpoint(options.out / "checkpoint.safetensors", options.checkpoint_every, settings),
+        schedule=options.schedule,
+        checkpoint=Checkpoint(
+            options.out / "checkpoint.safetensors", options.checkpoint_every, {**settings, **training.inputs}
+        ),
         hardware=Hardware(device, options.precision, options.workers),
     )
-    main_process = PartialState().is_main_process
+    main_process, index = PartialState().is_main_process, 0
     for step in steps:
-        if step.index % options.report_every == 0 and main_process:
+        index = step.index
+        if index % options.report_every == 0 and main_process:
             terms = "  ".join(f"{name} {value:.4g}" for name, value in step.terms.items())
-            print(f"step {step.index}  loss {step.loss:.4g}  {terms}  {step.seconds:.2f} s", flush=True)
+            print(f"step {index}  loss {step.loss:.4g}  {terms}  {step.seconds:.2f} s", flush=True)
+        if main_process and (stopped or index == options.steps or index % options.checkpoint_every == 0):
+            _write(options.out, training, photo)
         if stopped:
-            print(f"stopped after step {step.index}; the same command goes on from there", flush=True)
-            return 128 + stopped[0]
+            steps.close()  # this writes the checkpoint
+            break
     if main_process:
-        save_model(network, options.out / "model.safetensors")
-    return 0
+        if not index:
+            _write(options.out, training, photo)
+            say(f"nothing left to do: {short(options.out)} has all {options.steps} steps; more with a larger --steps")
+        style = " --style PAINTING" if isinstance(training.network, AnyStyleNetwork) else ""
+        model = shlex.quote(short(options.out / "model.safetensors"))
+        say(f"to paint with it: nst-lesson stylize PHOTO --model {model}{style} -o painted.png")
+        if stopped:
+            say(f"stopped after step {index}; the same command goes on from there")
+    return 128 + stopped[0] if stopped else 0
+
+
+def _write(out: Path, training: Training, photo: Tensor | None) -> None:
+    """The model as it is now, and a photograph as the file of it paints, if one is given."""
+    model = out / "model.safetensors"
+    save_model(training.network, model)
+    if photo is None:
+        return
+    network = load_model(model)
+    if isinstance(network, TransformationNetwork):
+        save_image(stylize(network, photo), out / PREVIEW)
+    else:
+        save_image(stylize_any(network, photo, training.painting), out / PREVIEW)
 
 
 # --------------------------------------------------------------------------------------------------------- the options
+
+WEIGHT = number(0, 1e9)
 
 
 def _add_fast(kinds: Commands) -> None:
     """The training for one painting, and its options."""
     fast = _add(kinds, "fast", build_fast, "a network for one painting (Johnson et al. 2016)")
     fast.add_argument("style", help="the painting: a bundled name, a path or an address")
-    fast.add_argument("--style-size", type=int, help="longer side of the painting; default: as --size")
+    fast.add_argument("--style-size", type=whole(16, 4096), help="longer side of the painting; default: as --size")
     fast.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
-    weights = {"content-weight": 1.0, "style-weight": 3.0, "tv-weight": 12.0, "activation-scale": 1.0}
-    _add_numbers(fast, {"width": 0.5, **weights})
-    fast.add_argument("--content-layers", nargs="+", default=list(CONTENT_LAYERS))
-    fast.add_argument("--style-layers", nargs="+", default=list(STYLE_LAYERS))
+    fast.add_argument("--start", metavar="MODEL", help="begin with the weights of a trained network: a name or a file")
+    fast.add_argument("--width", type=number(0.01, 4), help=f"of the network; default: {WIDTH}, or that of --start")
+    _add_weights(fast, FAST_WEIGHTS)
+    fast.add_argument("--activation-scale", type=number(1e-6, 1e6), default=1.0, help="default: 1.0")
+    names = " ".join(CONTENT_LAYERS)
+    fast.add_argument("--content-layers", nargs="+", default=CONTENT_LAYERS, metavar="LAYER", help=f"default: {names}")
+    fast.add_argument("--style-layers", nargs="+", default=list(STYLE_LAYERS), metavar="LAYER")
     fast.add_argument("--normalization", default=NORMALIZATION, help="formulas of the losses; default: relative")
 
 
@@ -171,9 +227,10 @@ def _add_any(kinds: Commands) -> None:
     any_style.add_argument("--encoder", default="pocket", help="the network that is decoded; default: pocket")
     any_style.add_argument("--fine-tune", action="store_true", help="train the encoder as well")
     any_style.add_argument("--scales", nargs="+", default=list(SCALES), help="layers at which the style enters")
-    any_style.add_argument("--blocks", type=int, default=2, help="convolutions at each scale; default: 2")
+    any_style.add_argument("--blocks", type=whole(1, 16), default=2, help="convolutions at each scale; default: 2")
     any_style.add_argument("--statistics", default="moments", help="what is compared: moments (default) or gram")
-    _add_numbers(any_style, {"width": 1.5, **WEIGHTS})
+    any_style.add_argument("--width", type=number(0.01, 8), default=1.5, help="of the decoder; default: 1.5")
+    _add_weights(any_style, WEIGHTS)
 
 
 def _add(kinds: Commands, name: str, build: Callable, text: str) -> Parser:
@@ -182,19 +239,29 @@ def _add(kinds: Commands, name: str, build: Callable, text: str) -> Parser:
     parser.set_defaults(build=build)
     parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="where checkpoint and model go")
     parser.add_argument("--images", default="", metavar="DIR", help="photographs; default: crops of the bundled ones")
-    for option, default in {"size": 256, "steps": 2000, "batch-size": 4, "seed": 0, "workers": 1}.items():
-        parser.add_argument(f"--{option}", type=int, default=default, help=f"default: {default}")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: 0.001")
+    parser.add_argument("--preview", metavar="PHOTO", help=f"paint it at every checkpoint, as DIR/{PREVIEW}")
+    counts = {
+        "size": (256, whole(16, 4096), "side of a crop in pixels"),
+        "steps": (2000, whole(1, 10**9), "of the whole training"),
+        "batch-size": (4, whole(1, 4096), "photographs a step, in each process"),
+        "seed": (0, whole(0, 2**63 - 1), "for the first weights and for what is drawn"),
+        "workers": (1, whole(0, 256), "processes that load photographs"),
+        "checkpoint-every": (1000, whole(1, 10**9), "steps between checkpoints"),
+        "report-every": (50, whole(1, 10**9), "steps between reports"),
+    }
+    for option, (default, kind, what) in counts.items():
+        parser.add_argument(f"--{option}", type=kind, default=default, metavar="N", help=f"{what}; default: {default}")
+    parser.add_argument("--learning-rate", type=number(1e-9, 1e6), default=1e-3, help="default: 0.001")
+    text = "how the learning rate falls; default: cosine"
+    parser.add_argument("--schedule", choices=SCHEDULES, default="cosine", help=text)
     parser.add_argument("--backbone", default="pocket", help="the loss network; default: pocket")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--precision", default="no", choices=PRECISIONS, help="mixed precision; default: no")
     parser.add_argument("--compile", action="store_true", help="compile the network first: slow to start, faster steps")
-    for option, default in {"checkpoint-every": 1000, "report-every": 50}.items():
-        parser.add_argument(f"--{option}", type=int, default=default, metavar="STEPS", help=f"default: {default}")
     return parser
 
 
-def _add_numbers(parser: Parser, defaults: Mapping[str, float]) -> None:
-    """Options that are numbers, {name: default}."""
+def _add_weights(parser: Parser, defaults: Mapping[str, float]) -> None:
+    """The weights of a loss, {name: default}."""
     for name, default in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default, help=f"default: {default}")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=WEIGHT, default=default, help=f"default: {default}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,16 +26,19 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None = None
     step: int = 0
+    steps: int = 0  # of the whole training: what its learning rate falls by
+    first: dict[str, float] = field(default_factory=dict)  # the terms of the loss at its first step
     skipped: set[str] = field(default_factory=set)  # files that could not be read
+    pictures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # {what they are: {name: size}}
 
 
 @dataclass
 class Checkpoint:
     """The whole state of a training in the safetensors file `path`, which is replaced as a whole: old or new.
 
-    Weights and Adam's averages are tensors; the step, the settings and the skipped files are JSON in the file's header.
-    Nothing is pickled. `train` writes it `every` so many steps, and at the end. `settings` say which training this is:
-    a file of another one is refused.
+    Weights and Adam's averages are tensors; all else is JSON in the file's header, beside a SHA-256 of the whole: a
+    file in which one bit has changed is refused. Nothing is pickled. `train` writes it `every` so many steps, and at
+    the end. `settings` say which training this is: a file of another one is refused.
     """
 
     path: Path
@@ -50,33 +54,43 @@ class Checkpoint:
         for number, averages in state.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in averages.items()}
         tensors["random"] = torch.get_rng_state()
-        header = {"step": state.step, "settings": self._all_settings(record), "skipped": sorted(state.skipped)}
-        header["scaler"] = state.scaler.state_dict() if state.scaler else {}
+        header = {
+            "settings": self._all_settings(record),
+            "step": state.step,
+            "steps": state.steps,
+            "first": state.first,
+            "skipped": sorted(state.skipped),
+            "pictures": state.pictures,
+            "scaler": state.scaler.state_dict() if state.scaler else {},
+        }
         try:
             with atomic_path(self.path) as temporary:
                 plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-                save_file(plain, temporary, metadata={"training": json.dumps(header)})
+                text = json.dumps(header)
+                save_file(plain, temporary, metadata={"training": text, "sha256": _digest(text, plain)})
         except (OSError, SafetensorError) as error:
             raise LessonError(f"cannot write the checkpoint {self.path}: {error}; an older one is as it was") from None
 
-    def load(self, state: TrainingState, record: Mapping[str, Any]) -> None:
-        """Put what the file holds, if there is one, into `state`.
+    def load(self, state: TrainingState, record: Mapping[str, Any]) -> list[str]:
+        """Put what the file holds, if there is one, into `state`; what has changed since, in lines to be said.
 
         Raises LessonError for a file that is damaged, or of another configuration, and changes nothing then.
         """
         if not self.path.exists():
-            return
-        try:
-            with safe_open(self.path, "pt") as file:
-                header = json.loads((file.metadata() or {})["training"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            message = f"the checkpoint {self.path} cannot be read ({error}): delete it to start anew"
-            raise LessonError(message) from None
+            return []
+        header, tensors = self._read()
         self._expect_same(header["settings"], self._all_settings(record))
         weights = _below("network.", tensors)
         if _shapes(weights) != _shapes(state.network.state_dict()):
             raise LessonError(f"the checkpoint {self.path} is of a network of another form: choose another folder")
+        changes = [self._changes(what, header["pictures"].get(what, {}), now) for what, now in state.pictures.items()]
+        if header["step"] > state.steps:
+            changes.append(f"the checkpoint is of step {header['step']} already, past the {state.steps} asked for")
+        elif header["steps"] != state.steps and record.get("schedule") != "constant":
+            changes.append(
+                f"this training was begun for {header['steps']} steps: from step {header['step']} on its learning rate "
+                f"is that of a training of {state.steps} steps"
+            )
         state.network.load_state_dict(weights)
         averages: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimizer.", tensors).items():
@@ -86,7 +100,38 @@ class Checkpoint:
         torch.set_rng_state(tensors["random"])
         if state.scaler:
             state.scaler.load_state_dict(header["scaler"])
-        state.step, state.skipped = header["step"], set(header["skipped"])
+        state.step, state.first, state.skipped = header["step"], header["first"], set(header["skipped"])
+        return [line for line in changes if line]
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The header and the tensors of the file, as `save` wrote them. Raises LessonError for anything else."""
+        try:
+            with safe_open(self.path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if metadata["sha256"] != _digest(metadata["training"], tensors):
+                raise ValueError("it is not as it was written")
+            return json.loads(metadata["training"]), tensors
+        except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
+            message = f"the checkpoint {self.path} cannot be read ({error}): delete it to start anew"
+            raise LessonError(message) from None
+
+    def _changes(self, what: str, before: Mapping[str, int], now: Mapping[str, int]) -> str:
+        """What is no longer as it was, or "". Raises LessonError where none of the pictures is one of before."""
+        gone = [name for name, size in before.items() if now.get(name) != size]
+        new = [name for name in now if name not in before]
+        if len(gone) == len(before):
+            raise LessonError(
+                f"the checkpoint {self.path} is of another training (its {len(before)} {what}, such as "
+                f"{next(iter(before), 'none')}, are not among the {len(now)} here): choose another folder"
+            )
+        if not gone and not new:
+            return ""
+        such = f" (such as {gone[0]})" if gone else ""
+        return (
+            f"{len(gone)} of the {len(before)} {what} of this training are gone or changed{such}, {len(new)} are new: "
+            "it goes on with those that are there"
+        )
 
     def _all_settings(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The settings as they will come back from the file."""
@@ -98,6 +143,15 @@ class Checkpoint:
         if names:
             pairs = ", ".join(f"{k} {found.get(k)!r} there and {wanted.get(k)!r} here" for k in names)
             raise LessonError(f"the checkpoint {self.path} is of another training ({pairs}): choose another folder")
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a text and of named tensors: their forms and their bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

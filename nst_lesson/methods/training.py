@@ -6,11 +6,12 @@ One loop serves a lesson's minute on two cores and hours on several GPUs, with H
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
@@ -21,13 +22,23 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ..errors import LessonError, ParameterError, unknown
+from ..errors import LessonError, ParameterError, printable, unknown
 from ..pictures.photographs import Draws, Pairs, Photographs
 from .checkpoint import Checkpoint, TrainingState
 from .losses import FeatureExtractor
 from .objective import Objective, Term, Weights, transfer_terms
 
+_log = logging.getLogger(__name__)
+
 PRECISIONS = ("no", "bf16", "fp16")
+
+SCHEDULES: dict[str, Callable[[float], float]] = {  # the share of the learning rate at a share of the steps
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,  # Loshchilov & Hutter 2017, eq. 5, once down to zero
+}
+PATIENCE = 20  # steps that look dead before a training is given up
+RISEN = 10.0  # times the first loss: a step above it looks dead
+FLAT = 1e-5  # times the first total variation: what is left in a picture of one color
 
 BatchLoss = Callable[[nn.Module, Tensor], dict[str, Tensor]]  # network, photographs (B, 3, S, S) -> weighted terms
 
@@ -63,6 +74,8 @@ class Hardware:
         """
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
+        if self.workers < 0:
+            raise ParameterError(f"workers is {self.workers}; give 0 or more")
         if self.precision == "fp16" and self.device == "cpu":
             raise ParameterError("precision 'fp16' wants a GPU: a CPU takes 'bf16' or 'no'")
         AcceleratorState._reset_state()  # it would hold on to the precision of an earlier training in this process
@@ -105,50 +118,56 @@ def train(
     learning_rate: float = 1e-3,
     checkpoint: Checkpoint | str | Path | None = None,
     hardware: Hardware = CPU,
-) -> Iterator[TrainingStep]:
+    schedule: str = "constant",
+) -> Generator[TrainingStep, None, None]:
     """Train `network` with Adam (Kingma & Ba 2015) and yield each step; stop by leaving the loop.
+
+    `schedule`, a name in SCHEDULES, is how the learning rate falls. It depends on the step and on `steps` alone; a
+    training that goes on with another number of steps has the rate of that many from there on.
 
     With a `checkpoint` (or the path of one), the whole state is written as often as it says, at the end and when the
     loop is left; if its file exists, training goes on from it, bit for bit as if it had never stopped (on one CPU
-    machine). It must be of the same settings and number of pictures a step. `batch_size` is that of one process. Files
-    that could not be read are named at the end.
+    machine). It must be of the same settings and number of pictures a step. `batch_size` is that of one process. What
+    has changed since the checkpoint, and at the end the files that could not be read, are warnings of `logging`.
 
     Raises ParameterError for settings that make no sense, and LessonError for a checkpoint of another configuration
-    or a damaged one, for one that cannot be written, and when the loss is no longer a number; the last checkpoint then
-    stays as it was.
+    or a damaged one, for one that cannot be written, and when the training has died: the loss is no longer a number,
+    or stays far above the first one, or the pictures are of one color. The last checkpoint then stays as it was.
     """
     if isinstance(checkpoint, str | Path):
         checkpoint = Checkpoint(Path(checkpoint))
     check_counts(steps=steps, batch_size=batch_size, checkpoint_every=checkpoint.every if checkpoint else 1)
-    if not 0 < learning_rate < math.inf:
-        raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
+    _check_rate(learning_rate, schedule)
     accelerator = hardware.accelerator()
     batch = batch_size * accelerator.num_processes
     network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU, and on a GPU in half precision
     optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), lr=learning_rate)
-    state = TrainingState(network, optimizer, accelerator.scaler)
-    record = {"batch": batch, "learning_rate": learning_rate, "precision": hardware.precision}
+    state = TrainingState(network, optimizer, accelerator.scaler, steps=steps, pictures=photographs.pictures)
+    record = {"batch": batch, "learning_rate": learning_rate, "schedule": schedule, "precision": hardware.precision}
     if checkpoint:
-        checkpoint.load(state, record)
+        _warn(accelerator, *checkpoint.load(state, record))
 
     def keep() -> None:
-        """Write the state, in one process of them."""
-        if checkpoint and accelerator.is_main_process:
+        """Write the state, in one process of them, unless it looks dead."""
+        if checkpoint and accelerator.is_main_process and not pulse.missed:
             checkpoint.save(state, record)
 
     loader = _loader(photographs, batch_size, hardware.workers, state.step * batch, steps * batch)
     prepared, solver, loader = accelerator.prepare(network, optimizer, loader)
+    pulse = _Pulse(state.first)
     ended = time.monotonic()
     for pictures, unread in _batches(loader):
         waited = time.monotonic() - ended
+        rate = learning_rate * SCHEDULES[schedule](state.step / steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         state.step += 1
         state.skipped |= set(unread)
         with accelerator.autocast():
             terms = batch_loss(prepared, pictures.to(memory_format=torch.channels_last))
         means = accelerator.reduce(torch.stack([term.detach() for term in terms.values()]), "mean")
         values = dict(zip(terms, means.tolist(), strict=True))  # read at once: a GPU is waited for each time
-        if not math.isfinite(loss := sum(values.values())):
-            raise LessonError(f"the loss is {loss} at step {state.step}: lower learning_rate, or the loss's weights")
+        loss = pulse.feel(values, state.step, last=state.step == steps)
         accelerator.backward(sum(terms.values()))
         solver.step()
         solver.zero_grad()
@@ -163,9 +182,52 @@ def train(
                 keep()
             raise
         ended = time.monotonic()  # what the caller did meanwhile is no part of the next step
-    if state.skipped and accelerator.is_main_process:
+    if state.skipped:
         names = ", ".join(sorted(state.skipped))
-        print(f"{len(state.skipped)} files could not be read and were skipped: {names}")
+        _warn(accelerator, f"{len(state.skipped)} files could not be read and were skipped: {names}")
+
+
+def _check_rate(learning_rate: float, schedule: str) -> None:
+    """ParameterError for a learning rate or a schedule that cannot be."""
+    if not 0 < learning_rate < math.inf:
+        raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
+    if schedule not in SCHEDULES:
+        raise unknown("schedule", schedule, SCHEDULES)
+
+
+def _warn(accelerator: Accelerator, *lines: str) -> None:
+    """Warnings, of one process of several."""
+    for line in lines if accelerator.is_main_process else ():
+        _log.warning(printable(line))
+
+
+@dataclass
+class _Pulse:
+    """Whether a training lives: `first` are the terms of its first step, `missed` counts the latest dead ones."""
+
+    first: dict[str, float]
+    missed: int = 0
+
+    def feel(self, terms: Mapping[str, float], step: int, *, last: bool) -> float:
+        """The loss, from the terms of a step. Raises LessonError where it is no number, and after PATIENCE dead steps.
+
+        A single dead one says nothing: at a high learning rate the second step can be a hundred times worse.
+        """
+        loss = sum(terms.values())
+        if not math.isfinite(loss):
+            raise LessonError(f"the loss is {loss} at step {step}: lower learning_rate, or the loss's weights")
+        if not self.first:
+            self.first.update(terms)
+        at_first = sum(self.first.values())
+        flat = terms.get("tv", 1.0) <= FLAT * self.first.get("tv", 0.0) > 0  # the total variation of both our losses
+        self.missed = self.missed + 1 if flat or loss > RISEN * at_first > 0 else 0
+        if self.missed == PATIENCE or (last and (flat or self.missed > 1)):
+            what = "its pictures are of one color" if flat else "its loss stays far above the first one"
+            raise LessonError(
+                f"the training has died by step {step}: {what} (loss {loss:.4g}, {at_first:.4g} at the start): "
+                "lower learning_rate"
+            )
+        return loss
 
 
 def check_counts(**counts: int) -> None:
@@ -179,7 +241,13 @@ def _loader(photographs: Photographs | Pairs, batch_size: int, workers: int, sta
     """The samples from number `start` to number `stop`, in batches."""
     draws = Draws(len(photographs), photographs.seed, start, stop)
     return DataLoader(
-        photographs, batch_size, sampler=draws, num_workers=workers, collate_fn=_collate, worker_init_fn=_ignore_ctrl_c
+        photographs,
+        batch_size,
+        sampler=draws,
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_ignore_ctrl_c,
+        generator=torch.Generator(),  # or it draws from torch's own, which a network with dropout draws from, too
     )
 
 

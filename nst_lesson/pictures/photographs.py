@@ -84,8 +84,10 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
     folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. With `recolor` the
     color channels change places at random. A sample is asked for as (epoch, index), or as index alone in epoch 0; what
     is drawn for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same. A
-    file that cannot be read is replaced by the next one that can; its name comes with the sample. Raises ParameterError
-    where a folder has no image files, and for a size, seed or number of crops that makes no sense.
+    file that cannot be read is replaced by the next one that can; its name comes with the sample. `pictures` says what
+    there is, wherever the folder lies: {"photographs": {name below the folder: bytes of the file}}, or pixels of a
+    bundled picture. Raises ParameterError where a folder has no image files, and for a size, seed or number of crops
+    that makes no sense.
     """
 
     def __init__(
@@ -103,11 +105,19 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
             raise ParameterError(f"size {size}, crops {crops}, seed {seed}: give at least 1, 1 and 0")
         self.size, self.seed, self.recolor, self.shares = size, seed, recolor, shares
         self.files: list[str] = []
+        self.bundled: list[Tensor] = []
         if folder:
-            self.files = sorted(str(p) for p in user_path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
-            if not self.files:
+            root = user_path(folder)
+            found = sorted((p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES), key=str)
+            if not found:
                 raise ParameterError(f"no images ({' '.join(SUFFIXES)}) below the folder {folder}")
-        self.bundled = [] if folder else [load_image(name) for name in bundled or photo_names()]
+            self.files = [str(path) for path in found]
+            sizes = {path.relative_to(root).as_posix(): path.lstat().st_size for path in found}
+        else:
+            names = bundled or photo_names()
+            self.bundled = [load_image(name) for name in names]
+            sizes = {name: image[0, 0].numel() for name, image in zip(names, self.bundled, strict=True)}
+        self.pictures = {"photographs": sizes}
         self.length = len(self.files) or crops
 
     def __len__(self) -> int:
@@ -148,6 +158,7 @@ class Pairs(Dataset[tuple[Tensor, list[str]]]):
 
     def __init__(self, contents: Photographs, styles: Photographs) -> None:
         self.contents, self.styles, self.seed = contents, styles, contents.seed
+        self.pictures = {**contents.pictures, "paintings": styles.pictures["photographs"]}
 
     def __len__(self) -> int:
         return len(self.contents)
