@@ -40,11 +40,9 @@ from torch import Tensor, nn
 
 import nst_lesson as nst
 from nst_lesson.methods.distillation import layer_errors, products, square_root
-from nst_lesson.networks.backbones import STYLE_LAYERS, VGG
+from nst_lesson.networks.backbones import CHANNELS, STYLE_LAYERS, VGG
 from nst_lesson.paths import atomic_path
 
-# The layers that are judged are wide, those between them narrow: what a Gram matrix can see is bounded by its width.
-CHANNELS = ((16, 16), (64, 48), (128, 80, 80, 80), (256, 160, 160, 160), (384,))  # with the zero padding of VGG itself
 CONTENT_LAYERS = ("relu3_3", "relu4_2")
 LAYERS = (*STYLE_LAYERS, *CONTENT_LAYERS)  # those that get a metric
 SHALLOW_LAYERS = ("relu1_1", "relu2_1")
@@ -101,12 +99,12 @@ class Student(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = VGG(CHANNELS)
+        self.trunk = VGG(CHANNELS["pocket"])
         for conv in self.trunk.body:
             if isinstance(conv, nn.Conv2d):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
                 nn.init.zeros_(conv.bias)
-        shapes = {k: (rank, CHANNELS[int(k[4]) - 1][int(k[6]) - 1]) for k, rank in RANKS.items()}
+        shapes = {k: (rank, CHANNELS["pocket"][int(k[4]) - 1][int(k[6]) - 1]) for k, rank in RANKS.items()}
         self.heads = nn.ParameterDict({k: torch.zeros(shape) for k, shape in shapes.items()})
 
     def forward(self, image: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
@@ -457,7 +455,7 @@ def fit_heads(student: Student, teacher: Teacher, batches: Iterable[Tensor]) -> 
 
 def pocket_network(student: Student) -> VGG:
     """The network that ships: the trunk, and for each head W the symmetric square root of W'W as its metric map."""
-    network = VGG(CHANNELS, metric_layers=LAYERS)
+    network = VGG(CHANNELS["pocket"], metric_layers=LAYERS)
     network.body.load_state_dict(student.trunk.body.state_dict())
     for name in LAYERS:
         head = student.heads[name].detach()

@@ -282,3 +282,12 @@ def test_a_damaged_or_foreign_file_is_one_line(tmp_path, content):
     (tmp_path / "bad.safetensors").write_bytes(content)
     with pytest.raises(LessonError, match="bad.safetensors is not a model of this course: "):
         nst.load_model(tmp_path / "bad.safetensors")
+
+
+def test_an_encoder_of_its_own_comes_with_the_file(tmp_path):
+    own = {"channels": [[4], [4], [6], [6]], "metric_layers": ["relu2_1"]}
+    network = AnyStyleNetwork(own, ("relu2_1", "relu4_1"), blocks=1)
+    save_model(network, tmp_path / "own.safetensors")
+    again = load_model(tmp_path / "own.safetensors")
+    for mine, kept in zip(again.parameters(), network.parameters(), strict=True):
+        assert torch.equal(mine, kept.half().float())

@@ -218,7 +218,7 @@ def test_pocket_is_the_default_and_ends_at_relu5_1(pocket):
     assert pocket.layers[-3:] == ("conv5_1", "relu5_1", "pool5")
     features = pocket(seeded((2, 3, 64, 48)), STYLE_LAYERS)
     shapes = [tuple(f.shape) for f in features.values()]
-    assert shapes == [(2, w, 64 >> i, 48 >> i) for i, w in enumerate((16, 32, 64, 128, 128))]
+    assert shapes == [(2, w, 64 >> i, 48 >> i) for i, w in enumerate((16, 64, 128, 256, 384))]
     with pytest.raises(ParameterError, match="unknown layer of pocket 'relu5_3': did you mean 'relu5_1'"):
         pocket(seeded((1, 3, 64, 64)), ("relu1_1", "relu5_3"))
 
@@ -262,7 +262,7 @@ def test_random_is_seeded_and_leaves_the_global_generator_alone():
 def test_random_keeps_the_size_of_activations():
     features = load_backbone("random")(load_image("chelsea", 96), STYLE_LAYERS)
     energies = [f.square().mean().item() for f in features.values()]
-    assert max(energies) < 30 * min(energies)  # He et al. 2015: the same in expectation; at 16-128 channels, roughly
+    assert max(energies) < 30 * min(energies)  # He et al. 2015: the same in expectation; at 16-384 channels, roughly
 
 
 @pytest.mark.parametrize("shape", ["vgg19", "vgg16"])
@@ -458,7 +458,7 @@ def test_image_on_another_device():
 
 
 def test_too_small_for_the_depth():
-    with pytest.raises(ParameterError, match="8x8 pixels is too small for relu5_1 of random: it needs 32"):
+    with pytest.raises(ParameterError, match="8x8 pixels is too small for relu5_1 of random: it needs 16"):
         load_backbone("random")(seeded((1, 3, 8, 8)), STYLE_LAYERS)
 
 

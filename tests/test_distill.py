@@ -114,7 +114,6 @@ def test_a_student_trains_goes_on_and_ships(teacher, pictures, tmp_path, monkeyp
     for mine, kept in zip(again.student.parameters(), trainer.student.parameters(), strict=True):
         assert torch.equal(mine, kept)
 
-    monkeypatch.setitem(backbones.CHANNELS, "pocket", distill.CHANNELS)
     monkeypatch.setattr(backbones, "data_dir", lambda: tmp_path)
     student = trainer.student
     batches = [torch.rand(2, 3, 64, 64, generator=trainer.generator) for _ in range(2)]

@@ -9,6 +9,7 @@ other way round, to keep the photograph's), so that the decoder need not learn e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import ParameterError
 from ..pictures.colors import match_colors
-from .backbones import layer_names, load_backbone
+from .backbones import VGG, layer_names, load_backbone
 
 SCALES = ("relu2_1", "relu3_1", "relu4_1")  # where the style enters
 COLORS = "colors"  # of the pixels, which are treated as one more scale, and matched before anything is encoded
@@ -41,15 +42,15 @@ def adain(content: Tensor, style: Moments) -> Tensor:
 class AnyStyleNetwork(nn.Module):
     """Paints any photograph in the manner of any painting, in one pass.
 
-    `encoder` is the name of a backbone (frozen, or trained along with `fine_tune`); `scales` are its layers at which
-    the style enters, in any order; the decoder climbs from the deepest one to the pixels with nearest-neighbor
-    upsampling, `blocks` convolutions at each scale and at the pixels, and as many channels as the encoder has one
-    scale further up, times `width`.
+    `encoder` is the name of a backbone (frozen, or trained along with `fine_tune`), or the arguments of a `VGG` whose
+    weights a file brings along; `scales` are its layers at which the style enters, in any order; the decoder climbs
+    from the deepest one to the pixels with nearest-neighbor upsampling, `blocks` convolutions at each scale and at the
+    pixels, and as many channels as the encoder has one scale further up, times `width`.
     """
 
     def __init__(
         self,
-        encoder: str = "pocket",
+        encoder: str | Mapping[str, Any] = "pocket",
         scales: str | Sequence[str] = SCALES,
         *,
         blocks: int = 2,
@@ -62,8 +63,10 @@ class AnyStyleNetwork(nn.Module):
         scales = layer_names(scales)
         self.settings = {"encoder": encoder, "scales": scales, "blocks": blocks, "width": width, "fine_tune": fine_tune}
         self.fine_tune = fine_tune
-        self.frozen = () if fine_tune else ("encoder.",)  # prefixes of weights that a file of this network leaves out
-        self.encoder = load_backbone(encoder).requires_grad_(fine_tune)
+        own = fine_tune or not isinstance(encoder, str)
+        self.frozen = () if own else ("encoder.",)  # prefixes of weights that a file of this network leaves out
+        backbone = load_backbone(encoder) if isinstance(encoder, str) else VGG(**encoder)
+        self.encoder = backbone.requires_grad_(fine_tune)
         with torch.no_grad():
             found = self.encoder(torch.zeros(1, 3, PROBE, PROBE), scales)
         self.scales = sorted(found, key=lambda name: found[name].shape[2])  # deepest first

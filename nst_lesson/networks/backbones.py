@@ -25,7 +25,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CHANNELS = {  # of each convolution, block by block
     "vgg16": ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
     "vgg19": ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4),
-    "pocket": ((16,) * 2, (32,) * 2, (64,) * 4, (128,) * 4, (128,)),
+    # What is judged is wide, what lies between narrow: a Gram matrix sees no more than the channels of its layer.
+    "pocket": ((16, 16), (64, 48), (128, 80, 80, 80), (256, 160, 160, 160), (384,)),
 }
 CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -206,8 +207,9 @@ def load_backbone(
     """A frozen feature extractor: backbone(image, layers) -> {layer: (B, C, H', W')}, image RGB in [0, 1].
 
     `name` is one of
-    - "pocket": a quarter-width VGG-19 up to relu5_1, distilled, embedded. Its five style layers return features whose
-      Gram distances approximate those of the normalized VGG-19.
+    - "pocket": a slim VGG-19 up to relu5_1, distilled, embedded. It has VGG-19's layers and Oxford's VGG-16's judgment:
+      at the five style layers, relu3_3 and relu4_2 distances of its features, and of their Gram matrices, approximate
+      those of "vgg16-caffe", each layer divided by its mean activation.
     - "vgg19", "vgg16": torchvision's weights, trained from scratch on ImageNet (Simonyan & Zisserman 2014).
     - "vgg16-caffe": Oxford's own VGG-16, as the method's authors used it. It takes RGB times 255 minus the mean, so
       that its activations are about 57 times torchvision's, and weights from a paper fit it.
@@ -328,9 +330,8 @@ def _source(name: str) -> Published:
 
 def _hollow_vgg(shape: str, pooling: str, metric_layers: Iterable[str] = ()) -> VGG:
     """A VGG that takes its weights from `_fill`: no time and no global random numbers are spent on others."""
-    padding: Literal["zeros", "reflect"] = "reflect" if shape == "pocket" else "zeros"
     with torch.device("meta"):
-        return VGG(CHANNELS[shape], pooling=pooling, padding_mode=padding, metric_layers=metric_layers)
+        return VGG(CHANNELS[shape], pooling=pooling, metric_layers=metric_layers)
 
 
 def _fill(vgg: VGG, state: dict[str, Tensor]) -> VGG:
