@@ -1,7 +1,7 @@
 """Paint pairs of a photograph and a painting, and judge the results by Oxford's own VGG-16, whatever network painted.
 
     NST_LESSON_WEIGHTS=DIR python experiments/judge_pairs.py --photos DIR --paintings DIR --out DIR \\
-        --backbones vgg16-caffe pocket --style-weight 20
+        --backbones vgg16-caffe pocket
 
 The pairs are all of PHOTOS x PAINTINGS. The table has, for each backbone, the medians over the pairs of the relative
 Gram distance to the painting at VGG-16's five style layers and of the relative content distance to the photograph at
@@ -24,7 +24,6 @@ from nst_lesson.networks.backbones import Backbone
 PHOTOS = ("tubingen", "golden_gate")
 PAINTINGS = ("starry_night", "the_scream", "great_wave")
 CONTENT_LAYER = "relu4_2"
-SHARES = {"relu1_1": 0.3, "relu2_1": 0.6, "relu3_1": 1.0, "relu4_1": 0.2, "relu5_1": 0.05}
 SIZE = 384  # pixels of the longer side, of photographs and paintings
 
 
@@ -62,17 +61,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     for folder in ("photos", "paintings", "out"):
         parser.add_argument(f"--{folder}", type=Path, required=True)
     parser.add_argument("--backbones", nargs="+", default=["vgg16-caffe", "pocket"])
-    parser.add_argument("--steps", type=int, nargs="+", default=[200], help="steps after which pictures are kept")
+    parser.add_argument("--steps", type=int, nargs="+", default=[100], help="steps after which pictures are kept")
     parser.add_argument("--style-weight", type=float, default=20.0)
-    parser.add_argument("--equal-shares", action="store_true", help="the five style layers count alike")
     args = parser.parse_args(argv)
 
-    options = {
-        "style_weight": args.style_weight,
-        "style_layers": nst.STYLE_LAYERS if args.equal_shares else SHARES,
-        "content_layers": (CONTENT_LAYER,),
-        "tv_weight": 20.0,
-    }
+    options = {"style_weight": args.style_weight, "content_layers": (CONTENT_LAYER,)}
     judge, found = nst.load_backbone("vgg16-caffe"), {}
     for name in args.backbones:
         backbone = nst.load_backbone(name)
