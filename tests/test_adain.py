@@ -22,6 +22,7 @@ from nst_lesson.networks.adain import (
     moments,
     stylize_any,
 )
+from nst_lesson.networks.models import load_model, save_model
 from nst_lesson.pictures.photographs import Pairs, Photographs
 
 
