@@ -39,7 +39,9 @@ def _exercise(text: str) -> Exercise:
     prose, code = "".join(text.split(CODE)[::2]), text.split(CODE)[1::2]
     folded = re.search(r"<summary>Solution</summary>\s*```python\n(.*?)```", prose, re.DOTALL)
     assert folded, f"{prose.splitlines()[0]}: no folded solution"
-    return Exercise(prose.splitlines()[0].lstrip("# "), "\n".join(code), folded[1])
+    stub = re.match(r".*?nst\.check\.\w+\([^\n]*", "\n".join(code), re.DOTALL)  # the lesson goes on after the check
+    assert stub, f"{prose.splitlines()[0]}: no check"
+    return Exercise(prose.splitlines()[0].lstrip("# "), stub[0], folded[1])
 
 
 @functools.cache

@@ -110,6 +110,23 @@ def unhooked(network, x, wanted):
     return found
 
 
+def by_deviation(x):
+    """Thresholds copied from one photograph's printed numbers."""
+    deviation = x.std()
+    return (
+        "forgotten" if deviation < 0.35 else "right" if deviation < 1.5 else "twice" if deviation < 10 else "0 to 255"
+    )
+
+
+def switched(network, x, wanted):
+    return walked(network.eval(), x, wanted)
+
+
+def sorting(network, x, wanted):
+    wanted.sort()
+    return walked(network, x, wanted)
+
+
 # Right answers in another style: float64, another order of the sums, plain numbers of other types.
 RIGHT = [
     ("name_the_mistake", lambda x: judge(x, least=-2.2, most=20)),
@@ -130,6 +147,10 @@ def test_a_right_answer_in_another_style_passes(name, answer):
 
 
 WRONG = [
+    ("name_the_mistake", by_deviation, "a night photograph"),
+    ("vgg_table", lambda size: table(size, side=lambda size, j: round(size / j)), "at size 108: a pooling rounds down"),
+    ("features_at", switched, "to eval mode"),
+    ("features_at", sorting, "modifies the list of wanted layers"),
     ("name_the_mistake", lambda x: "right", "an ordinary photograph, not normalized, ranges from 0.0 to"),
     ("name_the_mistake", lambda x: judge(x, none=lambda x: x.max() <= 1), "a dark photograph, normalized, ranges"),
     ("name_the_mistake", lambda x: judge(x, none=lambda x: x.max() <= 1), "has no negative values"),

@@ -3,14 +3,13 @@
 import pytest
 
 RUNS = [
-    pytest.param({"size": 192}, id="small"),
+    pytest.param({"size": 192, "steps": 10}, id="small"),
     pytest.param({}, id="defaults", marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
 ]
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
-JUMPS = dict(zip(LAYERS, (1, 2, 4, 8, 16), strict=True))
 
 
-@pytest.fixture(params=RUNS)
+@pytest.fixture(scope="module", params=RUNS)
 def results(request, results_of):
     return results_of("01_what_vgg_sees", **request.param)
 
@@ -22,12 +21,6 @@ def test_the_table_is_that_of_the_published_network(results):
     parameters, multiply_adds = zip(*results["blocks"].values(), strict=True)
     assert 0.6 < multiply_adds[2] + multiply_adds[3] < 0.7  # two thirds
     assert parameters[3] + parameters[4] > 0.85  # nearly nine tenths
-
-
-def test_the_pocket_network_has_a_sixteenth_of_the_cost_and_the_same_field(results):
-    pocket, vgg19 = (results["up_to_relu5_1"][name] for name in ("pocket", "random-vgg19"))
-    for small, large in zip(pocket, vgg19, strict=True):  # parameters, multiply-adds
-        assert 15 < large / small < 17  # conv1_1 has 3 channels on one side in both, so not quite 16
 
 
 def test_receptive_fields_are_measured_as_the_recurrence_says(results):
@@ -46,8 +39,9 @@ def test_wrong_inputs_do_the_harm_that_is_told(results):
     assert all(150 < size < 450 for size in sizes["0 to 255"])
     assert all(0.7 < size < 1.6 for size in sizes["BGR"])
     assert cosines["BGR"][0] < 0.7 and cosines["BGR"][-1] > 0.9
-    mistakes = [cosines[case] for case in ("forgotten", "twice", "0 to 255", "BGR")]
-    assert all(m <= min(c) for m, c in zip(cosines["mirror image"], zip(*mistakes, strict=True), strict=True))
+    assert cosines["mirror image"][-1] < cosines["BGR"][-1]  # no mistake at all
+    for case in ("another photo", "noise"):  # baselines: deep features are alike
+        assert 0.4 < cosines[case][-1] < cosines["BGR"][-1]
     lost, won, spared = results["bgr_channels"]
     assert max(lost, won) < 0.4 and spared > 0.95
 
@@ -67,11 +61,19 @@ def test_trained_filters_are_gray_patterns_and_flat_colors(results):
 
 
 def test_the_eyes_of_the_cat_do_not_win_the_channels_that_light_up_there(results):
-    assert min(results["ranks"]["relu4_1"]) > 3  # of eleven pictures
+    assert max(results["ranks"]["relu4_1"]) > 1  # of eleven pictures
+
+
+def test_half_of_the_influence_on_a_feature_lies_on_few_pixels(results):
+    assert max(results["saliency"]) < 0.05
+
+
+def test_a_channel_answers_more_to_the_picture_made_for_it(results):
+    assert min(results["gains"].values()) > 0
 
 
 def test_the_quiet_channel_counts_far_less(results):
-    assert results["loud_to_quiet"] > 2
+    assert results["loud_to_quiet"] > 5
 
 
 def test_the_place_of_a_spot_is_kept_and_blurred(results):
@@ -84,22 +86,10 @@ def test_the_place_of_a_spot_is_kept_and_blurred(results):
 
 def test_a_shift_by_few_pixels_upsets_a_layer_the_less_the_deeper_it_is(results):
     for shift in (1, 2, 4):
-        errors = [results["shifts"]["in place"][layer][shift] for layer in LAYERS]
+        errors = [results["shifts"][layer][shift] for layer in LAYERS]
         assert all(deeper < 0.8 * shallower for shallower, deeper in zip(errors, errors[1:], strict=False))
-    far = {layer: error[16] for layer, error in results["shifts"]["in place"].items()}
-    assert far["relu3_1"] > 1.1 * far["relu2_1"]  # the curves cross
-
-
-@pytest.mark.parametrize("layer", LAYERS[1:])
-def test_most_of_the_error_between_positions_is_rounding(results, layer):
-    whole, fractions = (max(results["shifts"][way][layer]) for way in ("whole positions", "fractions"))
-    assert 0 < fractions < 0.6 * whole
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_moved_along_a_layer_agrees_at_the_multiples_of_its_jump_only(results, layer):
-    errors = results["shifts"]["whole positions"][layer]
-    exact = [error for shift, error in enumerate(errors) if shift % JUMPS[layer] == 0]
-    between = [error for shift, error in enumerate(errors) if shift % JUMPS[layer]]
-    # Away from the sides only rounding is left, or, where the field reaches them, their padding: far below the rest.
-    assert max(exact) < 0.3 * max(between, default=1e-3)
+def test_moved_along_by_whole_positions_a_layer_agrees(results, layer):
+    assert results["along"][layer] < 0.3 * results["shifts"][layer][16]

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..pictures.images import to_pil
 from .framework import Wrong, call, exercise, expect_tensor, expect_value
 
 SHAPE = (1, 3, 5, 7)  # not square, so that mixing up height and width shows
 
 
-@exercise
+def _mean_color(image: Tensor) -> Tensor:
+    return image.mean((0, 2, 3))
+
+
+def _to_bytes(image: Tensor) -> Tensor:
+    return torch.from_numpy(np.array(to_pil(image)))
+
+
+@exercise(otherwise=_mean_color)
 def mean_color(answer: Callable[[Tensor], Tensor]) -> None:
     """answer(image) must be the mean red, green and blue, shape (3,), of an image (1, 3, H, W)."""
     image = _random(seed=1) * torch.tensor([0.3, 0.6, 0.9]).view(1, 3, 1, 1)  # channels that cannot be confused
@@ -28,7 +38,7 @@ def mean_color(answer: Callable[[Tensor], Tensor]) -> None:
     expect_value(expect_tensor(call(answer, image), (3,)), wanted, mistakes, otherwise)
 
 
-@exercise
+@exercise(otherwise=torch.lerp)
 def blend(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     """answer(a, b, alpha) must be (1 - alpha) a + alpha b for two images of one shape."""
     a, b = _random(seed=2), _random(seed=3)
@@ -44,7 +54,7 @@ def blend(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
         expect_value(result, wanted, mistakes, f"at alpha = {alpha} it is not (1 - alpha) of a plus alpha of b")
 
 
-@exercise
+@exercise(otherwise=_to_bytes)
 def to_bytes(answer: Callable[[Tensor], Tensor]) -> None:
     """answer(image) must be the image (1, 3, H, W) as uint8 (H, W, 3), clamped to [0, 1] and rounded."""
     _, _, height, width = SHAPE

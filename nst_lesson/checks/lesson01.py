@@ -19,11 +19,19 @@ INPUTS = {
 }
 
 
-@exercise
+def _name_the_mistake(x: Tensor) -> str:
+    if x.max() > 100:
+        return "0 to 255"
+    if x.min() < -3:
+        return "twice"
+    return "right" if x.min() < 0 else "forgotten"
+
+
+@exercise(otherwise=_name_the_mistake)
 def name_the_mistake(answer: Callable[[Tensor], str]) -> None:
     """Which of INPUTS a tensor (1, 3, H, W) is, by its numbers alone."""
     generator = torch.Generator().manual_seed(1)
-    kinds = {"ordinary": (0, 1), "dark": (0, 0.55), "bright": (0.15, 1), "dull": (0.1, 0.6)}
+    kinds = {"ordinary": (0, 1), "dark": (0, 0.55), "bright": (0.15, 1), "dull": (0.1, 0.6), "night": (0, 0.25)}
     for kind, (least, most) in kinds.items():
         photo = least + (most - least) * torch.rand(1, 3, 5, 7, generator=generator)
         once = _normalized(photo)
@@ -59,10 +67,23 @@ COLUMNS = ("channels", "side", "parameters", "multiply_adds", "field")
 BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
 
 
-@exercise
+def _vgg19(size: int) -> dict[str, tuple[int, int, int, int, int]]:
+    """The right answer."""
+    table, before, field = {}, 3, 1
+    for block, (count, channels) in enumerate(BLOCKS):
+        jump = 2**block
+        for i in range(count):
+            side, weights, field = size // jump, 9 * before * channels, field + 2 * jump
+            table[f"conv{block + 1}_{i + 1}"] = channels, side, weights + channels, weights * side**2, field
+            before = channels
+        field += jump
+    return table
+
+
+@exercise(otherwise=_vgg19)
 def vgg_table(answer: Callable[[int], dict[str, tuple[int, ...]]]) -> None:
     """{layer: its COLUMNS} of the sixteen convolutions of VGG-19, for a square picture."""
-    for size in (224, 100):
+    for size in (224, 100, 108):
         result, right = call(answer, size), _vgg19(size)
         if not isinstance(result, Mapping):
             raise Wrong(f"it returns a {type(result).__name__}: return a dictionary, layer -> its numbers")
@@ -78,19 +99,6 @@ def vgg_table(answer: Callable[[int], dict[str, tuple[int, ...]]]) -> None:
                 mistakes = {where + sentence: x for sentence, x in named[column].items()}
                 expect_value(number, value, mistakes, f"{where}{number:,.15g} where {value:,} is right", tolerance=0)
             before = wanted[0]
-
-
-def _vgg19(size: int) -> dict[str, tuple[int, int, int, int, int]]:
-    """The right answer."""
-    table, before, field = {}, 3, 1
-    for block, (count, channels) in enumerate(BLOCKS):
-        jump = 2**block
-        for i in range(count):
-            side, weights, field = size // jump, 9 * before * channels, field + 2 * jump
-            table[f"conv{block + 1}_{i + 1}"] = channels, side, weights + channels, weights * side**2, field
-            before = channels
-        field += jump
-    return table
 
 
 def _expect_layers(result: Iterable[str], right: Iterable[str]) -> None:
@@ -119,7 +127,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
         "channels": {"the channels double from block to block, but not from 4 to 5: both have 512": 1024},
         "side": {
             "a pooling takes whole positions: the side is a whole number, rounded down": size / jump,
-            "a pooling rounds down": math.ceil(size / jump),
+            "a pooling rounds down": (math.ceil(size / jump), round(size / jump)),
             "it halves once too often: the first pooling comes after block 1": side // 2,
             "it does not halve often enough: a pooling comes after every block": 2 * side,
         },
@@ -150,7 +158,15 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
     }
 
 
-@exercise
+def _pixels(layers: Sequence[tuple[int, int, int]], position: int) -> list[int]:
+    """Computed from the last layer to the first, unlike in the solution: what a window of outputs reads."""
+    first = last = position
+    for kernel, stride, padding in reversed(layers):
+        first, last = first * stride - padding, last * stride - padding + kernel - 1
+    return [first, last]
+
+
+@exercise(otherwise=_pixels)
 def pixels_seen(answer: Callable[[list[tuple[int, int, int]], int], tuple[int, int]]) -> None:
     """The first and the last pixel that a position sees, from the (kernel, stride, padding) of the layers."""
     vgg = [(3, 1, 1), (3, 1, 1), (2, 2, 0), (3, 1, 1)]
@@ -168,14 +184,6 @@ def pixels_seen(answer: Callable[[list[tuple[int, int, int]], int], tuple[int, i
         mistakes = {sentence + where: value for sentence, value in _pixel_mistakes(layers, position).items()}
         otherwise = f"{seen[0]:g}, {seen[1]:g} where {right[0]}, {right[1]} is right{where}"
         expect_value(seen, right, mistakes, otherwise, tolerance=0)
-
-
-def _pixels(layers: Sequence[tuple[int, int, int]], position: int) -> list[int]:
-    """Computed from the last layer to the first, unlike in the solution: what a window of outputs reads."""
-    first = last = position
-    for kernel, stride, padding in reversed(layers):
-        first, last = first * stride - padding, last * stride - padding + kernel - 1
-    return [first, last]
 
 
 def _pixel_mistakes(layers: Sequence[tuple[int, int, int]], position: int) -> dict[str, list[float]]:
@@ -220,13 +228,25 @@ def _pixel_mistakes(layers: Sequence[tuple[int, int, int]], position: int) -> di
     }
 
 
-@exercise
+def _features_at(network: nn.Sequential, x: Tensor, wanted: Sequence[int]) -> dict[int, Tensor]:
+    found = {}
+    for index, module in enumerate(network[: max(wanted) + 1]):
+        x = module(x)
+        if index in wanted:
+            found[index] = x.clone()
+    return found
+
+
+@exercise(otherwise=_features_at)
 def features_at(answer: Callable[[nn.Sequential, Tensor, list[int]], dict[int, Tensor]]) -> None:
     """{index: output} of the wanted layers of a network whose ReLUs work in place, and no layer run after the last."""
     x = torch.rand(1, 3, 6, 10, generator=torch.Generator().manual_seed(3)) - 0.5
     for wanted in ([2, 1], [3, 0], [4]):
         network, after = _network(inplace=True)
-        result = call(answer, network, x, list(wanted))
+        given = list(wanted)
+        result = call(answer, network, x, given)
+        if given != wanted:
+            raise Wrong("it modifies the list of wanted layers, which belongs to the caller: leave it as it is")
         if not isinstance(result, Mapping):
             raise Wrong(f"it returns a {type(result).__name__}: return a dictionary, index -> output")
         _expect_indices(list(result), wanted)
@@ -254,6 +274,8 @@ def _expect_untouched(network: nn.Sequential) -> None:
     """Wrong unless the network is what the caller gave: its ReLUs in place, no hooks left on it."""
     if not all(module.inplace for module in network if isinstance(module, nn.ReLU)):
         raise Wrong("it switches inplace off in a network that belongs to the caller: keep copies of outputs instead")
+    if not all(module.training for module in network.modules()):
+        raise Wrong("it switches the network, which belongs to the caller, to eval mode: leave its mode as it is")
     if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
         raise Wrong("it leaves its hooks on the network, which belongs to the caller: remove them at the end")
 

@@ -50,7 +50,11 @@ def gram(answer: Callable[[Tensor], Tensor]) -> None:
     expect_gradient(result, wanted, features)
 
 
-@exercise
+def _covariance(gram: Tensor, mean: Tensor) -> Tensor:
+    return gram - mean[:, :, None] * mean[:, None, :]
+
+
+@exercise(otherwise=_covariance)
 def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """G - mu mu' from Gram matrices (B, N, N), divided by M, and means (B, N): (B, N, N)."""
     points = _random(SHAPE, seed=2).double().flatten(2) + torch.tensor([1.0, -1.0, 0.5, 2.0]).view(1, 4, 1)
@@ -79,7 +83,13 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     expect_value(result, wanted, named, "entry (i, j) is not that of the Gram matrix less mean i times mean j")
 
 
-@exercise
+def _style_gradient(features: Tensor, target: Tensor) -> Tensor:
+    f = features.flatten(2)
+    gradient = (f @ f.mT - target) @ f / f[0].numel() ** 2
+    return (gradient * (f > 0)).view_as(features)
+
+
+@exercise(otherwise=_style_gradient)
 def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """(G - A) F / (N^2 M^2) where F > 0, else 0, of features (1, N, H, W) and an undivided target A (1, N, N)."""
     shape = (1, 6, 5, 7)  # with N = 4 a missing square would look like the missing 1/4
@@ -115,7 +125,12 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     expect_value(result, wanted, {}, "it is not zero where the feature is zero: the ReLU lets nothing through there")
 
 
-@exercise
+def _mean_std_distance(features: Tensor, target: Tensor) -> Tensor:
+    mine, wanted = (torch.cat([x.mean((2, 3)), x.std((2, 3), correction=0)]) for x in (features, target))
+    return (mine - wanted).square().sum() / wanted.square().sum()
+
+
+@exercise(otherwise=_mean_std_distance)
 def mean_std_distance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Relative squared distance of means and deviations of features (1, N, H, W) and target (1, N, h, w): a scalar."""
     features = (_random((1, 4, 3, 5), seed=5) - 0.3).requires_grad_()

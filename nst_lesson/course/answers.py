@@ -87,7 +87,10 @@ def read_answers(path: Path, wanted: dict[str, Task]) -> dict[str, Answer]:
 
 
 def _sections(path: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """The sections of a notebook: heading, prose, and code cells. A text cell with headings begins one at its last."""
+    """The sections of a notebook: heading, prose, and code cells. A text cell with headings begins one at its last.
+
+    An exercise ends with the text after its check, which has the hint: the lesson's own cells that follow are not it.
+    """
     heading, text, code = "", "", list[str]()
     for cell in read_notebook(path).cells:
         if cell.cell_type == "code":
@@ -95,9 +98,11 @@ def _sections(path: Path) -> Iterator[tuple[str, str, list[str]]]:
         elif cell.cell_type == "markdown":
             before, *headings = HEADING.split(cell.source)
             text += before
-            if headings:
+            checked = heading.startswith("### Exercise") and any(map(CHECK.search, code))
+            if headings or checked:
                 yield heading, text, code
-                heading, text, code = headings[-1].partition("\n")[0], headings[-1], []
+                last = headings[-1] if headings else ""
+                heading, text, code = last.partition("\n")[0], last, []
     yield heading, text, code
 
 

@@ -18,6 +18,7 @@ from ..methods.gatys import Step
 from ..pictures.images import to_pil
 
 DPI = 128  # pixels of a stored picture per inch: 960 of 7.5 inches, so that strokes can be seen
+JPEG_QUALITY = 60  # a lesson stores ten pictures in 1.5 MB; at this size the eye finds no fault in them
 LETTERS = 15  # of a title per inch
 
 
@@ -122,6 +123,6 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
 def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = DPI) -> Image:
     """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
     buffer = io.BytesIO()
-    options: dict[str, Any] = {"pil_kwargs": {"quality": 75}} if format == "jpeg" else {}
+    options: dict[str, Any] = {"pil_kwargs": {"quality": JPEG_QUALITY, "optimize": True}} if format == "jpeg" else {}
     figure.savefig(buffer, format=format, dpi=dpi, **options)
     return Image(data=buffer.getvalue(), format=format, metadata={"alt": alt})  # IPython 7 has no argument alt
