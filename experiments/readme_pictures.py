@@ -63,7 +63,7 @@ def gallery(path: Path) -> None:
 def weights(path: Path) -> None:
     """Five pairs over six style weights."""
     pairs = zip(nst.photo_names(), ("stained_glass", "nocturne", "pointillist", "cubist", "wave"), strict=True)
-    values = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
+    values = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)
     sheet([[paint(*pair, 256, 150, style_weight=value) for value in values] for pair in pairs], (220, 220), path)
 
 
