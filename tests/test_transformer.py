@@ -77,7 +77,7 @@ def test_an_unknown_normalization():
 def test_a_small_picture_goes_through_whole(network):
     image = picture(48, 64)
     with torch.no_grad():
-        assert torch.equal(stylize(network, image), network(image))
+        assert torch.equal(stylize(network, image), transformer.unweave(network(image)))
 
 
 def test_with_the_same_statistics_tiles_are_exactly_the_whole(network):
@@ -85,7 +85,7 @@ def test_with_the_same_statistics_tiles_are_exactly_the_whole(network):
     image = load_image("rocket")
     shared = transformer._with_statistics_of(network, [image])
     with torch.no_grad():
-        whole, pieces = shared(image), transformer._in_tiles(shared, image, 384)
+        whole, pieces = transformer.unweave(shared(image)), transformer._in_tiles(shared, image, 384)
     # float32 sums over tiles of another shape are rounded differently
     torch.testing.assert_close(pieces, whole, atol=2e-4, rtol=0)
 
@@ -93,7 +93,7 @@ def test_with_the_same_statistics_tiles_are_exactly_the_whole(network):
 def test_tiles_leave_no_seam_and_stay_near_the_whole(network):
     image = load_image("rocket")  # bright flames below, dark sky above: tiles of their own contrast would show
     with torch.no_grad():
-        whole, pieces = network(image), stylize(network, image, tile=384)
+        whole, pieces = stylize(network, image), stylize(network, image, tile=384)
     assert (whole - pieces).abs().mean() < 4 / 255
     step = transformer._spans(image.shape[3], 384)[0][1]
     jumps = (pieces[..., 1:] - pieces[..., :-1]).abs().mean((0, 1, 2))
@@ -108,6 +108,29 @@ def test_spans_cover_a_side_once(side, tile):
     assert [p for a, b in spans for p in range(a, b)] == list(range(side))
     assert all(a % transformer.STRIDE == 0 for a, _ in spans)
     assert all(b - a + 2 * transformer.OVERLAP <= tile for a, b in spans)
+
+
+# ---- the weave
+
+
+@pytest.mark.parametrize("size", [(64, 96), (41, 67)])
+def test_a_weave_goes_and_what_has_another_period_stays(size):
+    height, width = size
+    rows, columns = torch.arange(height).view(-1, 1), torch.arange(width)
+    smooth = (0.5 + 0.2 * torch.sin(rows / 9.0) * torch.cos(columns / 13.0)).expand(1, 3, height, width)
+    strokes = smooth + 0.1 * torch.sin((rows + 2 * columns) * 2 * torch.pi / 7)
+    for image in (smooth, strokes):
+        assert (transformer.unweave(image) - image).abs().mean() < 0.02
+    weave = torch.rand(4, 4, generator=torch.Generator().manual_seed(0)).repeat(25, 25)[:height, :width]
+    woven = smooth + 0.1 * weave
+    left = (transformer.unweave(woven) - smooth).diff(dim=3).abs().mean()
+    assert left < 0.25 * (woven - smooth).diff(dim=3).abs().mean()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (7, 2)])
+def test_a_tiny_picture_has_its_size_and_range_without_a_weave(size):
+    result = transformer.unweave(picture(*size))
+    assert result.shape == (1, 3, *size) and result.min() >= 0 and result.max() <= 1
 
 
 # ---- files

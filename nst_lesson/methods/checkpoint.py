@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import LessonError
+from ..networks.models import NETWORK, TRAINING, describe
 from ..paths import atomic_path, user_path
 
 
@@ -37,8 +38,9 @@ class Checkpoint:
     """The whole state of a training in the safetensors file `path`, which is replaced as a whole: old or new.
 
     Weights and Adam's averages are tensors; all else is JSON in the file's header, beside a SHA-256 of the whole: a
-    file in which one bit has changed is refused. Nothing is pickled. `train` writes it `every` so many steps, and at
-    the end. `settings` say which training this is: a file of another one is refused.
+    file in which one bit has changed is refused. Nothing is pickled, and `nst.load_model` reads the network from it.
+    `train` writes it `every` so many steps, and at the end. `settings` say which training this is: a file of another
+    one is refused.
     """
 
     path: Path
@@ -50,7 +52,7 @@ class Checkpoint:
 
     def save(self, state: TrainingState, record: Mapping[str, Any]) -> None:
         """Write the state; `record` belongs to the settings. Raises LessonError where that fails; an old file stays."""
-        tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
+        tensors = {f"{NETWORK}{name}": tensor for name, tensor in state.network.state_dict().items()}
         for number, averages in state.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in averages.items()}
         tensors["random"] = torch.get_rng_state()
@@ -67,7 +69,8 @@ class Checkpoint:
             with atomic_path(self.path) as temporary:
                 plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
                 text = json.dumps(header)
-                save_file(plain, temporary, metadata={"training": text, "sha256": _digest(text, plain)})
+                metadata = {TRAINING: text, "sha256": _digest(text, plain), **describe(state.network)}
+                save_file(plain, temporary, metadata=metadata)
         except (OSError, SafetensorError) as error:
             raise LessonError(f"cannot write the checkpoint {self.path}: {error}; an older one is as it was") from None
 
@@ -80,7 +83,7 @@ class Checkpoint:
             return []
         header, tensors = self._read()
         self._expect_same(header["settings"], self._all_settings(record))
-        weights = _below("network.", tensors)
+        weights = _below(NETWORK, tensors)
         if _shapes(weights) != _shapes(state.network.state_dict()):
             raise LessonError(f"the checkpoint {self.path} is of a network of another form: choose another folder")
         changes = [self._changes(what, header["pictures"].get(what, {}), now) for what, now in state.pictures.items()]
@@ -109,9 +112,9 @@ class Checkpoint:
             with safe_open(self.path, "pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
-            if metadata["sha256"] != _digest(metadata["training"], tensors):
+            if metadata["sha256"] != _digest(metadata[TRAINING], tensors):
                 raise ValueError("it is not as it was written")
-            return json.loads(metadata["training"]), tensors
+            return json.loads(metadata[TRAINING]), tensors
         except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
             message = f"the checkpoint {self.path} cannot be read ({error}): delete it to start anew"
             raise LessonError(message) from None

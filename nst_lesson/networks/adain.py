@@ -9,6 +9,7 @@ other way round, to keep the photograph's), so that the decoder need not learn e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -65,10 +66,12 @@ class AnyStyleNetwork(nn.Module):
         self.fine_tune = fine_tune
         own = fine_tune or not isinstance(encoder, str)
         self.frozen = () if own else ("encoder.",)  # prefixes of weights that a file of this network leaves out
-        backbone = load_backbone(encoder) if isinstance(encoder, str) else VGG(**encoder)
-        self.encoder = backbone.requires_grad_(fine_tune)
-        with torch.no_grad():
+        # A backbone has its weights, also where the rest is only measured, on the device "meta".
+        with torch.no_grad(), torch.device("cpu") if isinstance(encoder, str) else nullcontext():
+            backbone = load_backbone(encoder) if isinstance(encoder, str) else VGG(**encoder)
+            self.encoder = backbone.to(torch.get_default_device())
             found = self.encoder(torch.zeros(1, 3, PROBE, PROBE), scales)
+        self.encoder.requires_grad_(fine_tune)
         self.scales = sorted(found, key=lambda name: found[name].shape[2])  # deepest first
         skips = [found[name].shape[1] for name in self.scales]
         climbs = [max(8, round(width * channels)) for channels in [*skips[1:], skips[-1] // 2]]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from ..errors import LessonError, unknown
+from ..errors import LessonError, WeightsError, unknown
 from ..paths import atomic_path, data_dir, user_path
 from .adain import AnyStyleNetwork
+from .pytorch_examples import SETTINGS, is_torch_file, read_examples_file
 from .transformer import TransformationNetwork
 
 KINDS: dict[str, type[TransformationNetwork] | type[AnyStyleNetwork]] = {
@@ -20,6 +24,8 @@ KINDS: dict[str, type[TransformationNetwork] | type[AnyStyleNetwork]] = {
     "any_style": AnyStyleNetwork,
 }
 ANY_STYLE = "any_style"  # the name of the one that comes with the course
+TRAINING = "training"  # the key in the header of a checkpoint under which a training's own record stands
+NETWORK = "network."  # before the names of the network's weights in a checkpoint
 
 
 def style_model_names() -> tuple[str, ...]:
@@ -32,7 +38,6 @@ def save_model(network: TransformationNetwork | AnyStyleNetwork, path: str | os.
 
     A frozen encoder is named in the settings and not copied. Raises LessonError where the file cannot be written.
     """
-    kind = next(name for name, form in KINDS.items() if isinstance(network, form))
     state = {
         name: tensor.detach().half().contiguous()
         for name, tensor in network.state_dict().items()
@@ -41,30 +46,41 @@ def save_model(network: TransformationNetwork | AnyStyleNetwork, path: str | os.
     path = user_path(path)
     try:
         with atomic_path(path) as temporary:
-            save_file(state, temporary, metadata={"network": kind, "settings": json.dumps(network.settings)})
+            save_file(state, temporary, metadata=describe(network))
     except (OSError, SafetensorError) as error:
         raise LessonError(f"cannot write {path} ({error}): choose another place") from None
+
+
+def describe(network: nn.Module) -> dict[str, str]:
+    """What the header of a file says about its network, so that `load_model` can make one of the same form.
+
+    Nothing for a network that is none of KINDS.
+    """
+    kind = next((name for name, form in KINDS.items() if isinstance(network, form)), "")
+    return {"network": kind, "settings": json.dumps(network.settings)} if kind else {}
 
 
 def load_model(name: str | os.PathLike[str]) -> TransformationNetwork | AnyStyleNetwork:
     """A trained network that comes with the course, by its name, or one from a file, ready to be applied.
 
-    The names are `style_model_names` and "any_style"; anything else is the path of a file that `save_model` wrote.
+    The names are `style_model_names` and "any_style". Anything else is the path of a file: one that `save_model` wrote,
+    the checkpoint of a training (finished or not), or a `.pth` file of pytorch/examples' fast_neural_style.
     Raises ParameterError where there is neither, and LessonError for a file that is damaged or something else.
     """
     path = _shipped().get(os.fspath(name)) or user_path(name)
     if not path.is_file():
         raise unknown("model", os.fspath(name), _shipped())
     try:
-        with safe_open(path, "pt") as file:
-            kind, settings = _form(file.metadata() or {})
-            state = {key: file.get_tensor(key).float() for key in file.keys()}
+        kind, settings, state = _read(path)
+        with torch.device("meta"):  # without memory: a header may ask for any number of gigabytes
+            _expect_fit(KINDS[kind](**settings), state)
         network = KINDS[kind](**settings)
-        missing, extra = network.load_state_dict(state, strict=False)
-        if extra or not all(key.startswith(network.frozen) for key in missing):
-            raise KeyError("its weights are those of another form")
-    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise LessonError(f"{path} is not a model of this course: {str(error).splitlines()[0]}") from None
+        network.load_state_dict(state, strict=False)
+    except WeightsError:  # of its encoder: the file itself is good
+        raise
+    except Exception as error:  # damaged files raise nearly every type
+        reason = (str(error).strip("\"'").splitlines() or [type(error).__name__])[0]
+        raise LessonError(f"{path} is not a model of this course: {reason}") from None
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
@@ -73,10 +89,34 @@ def _shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted((data_dir() / "models").glob("*.safetensors"))}
 
 
-def _form(header: dict[str, str]) -> tuple[str, dict]:
+def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
+    """The kind of the network in a file, its settings, and its weights as 32-bit floats on the CPU."""
+    if is_torch_file(path):
+        return "style", SETTINGS, read_examples_file(path)
+    with safe_open(path, "pt") as file:
+        header = file.metadata() or {}
+        state = {key: file.get_tensor(key) for key in file.keys()}
+    if TRAINING in header:
+        state = {key.removeprefix(NETWORK): weight for key, weight in state.items() if key.startswith(NETWORK)}
+    floats = {key: weight.float() if weight.is_floating_point() else weight for key, weight in state.items()}
+    return *_form(header), floats
+
+
+def _form(header: dict[str, str]) -> tuple[str, dict[str, Any]]:
     """The kind and the settings that a file's header names; those written before version 0.2 had other keys."""
     if "network" in header:
         return header["network"], json.loads(header["settings"])
     if "any_style" in header:
         return "any_style", json.loads(header["any_style"])
-    return "style", {"width": json.loads(header["width"]), "normalization": header.get("normalization", "instance")}
+    if "width" in header:
+        return "style", {"width": json.loads(header["width"]), "normalization": header.get("normalization", "instance")}
+    raise KeyError("its header names no network")
+
+
+def _expect_fit(network: TransformationNetwork | AnyStyleNetwork, state: Mapping[str, Tensor]) -> None:
+    """KeyError unless `state` has the weights of such a network, but for frozen ones, and in their shapes."""
+    wanted = {name: weight.shape for name, weight in network.state_dict().items()}
+    found = {name: weight.shape for name, weight in state.items()}
+    frozen = {name: shape for name, shape in wanted.items() if name.startswith(network.frozen)}
+    if {**frozen, **found} != wanted:
+        raise KeyError("its weights are those of another form")

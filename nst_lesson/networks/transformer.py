@@ -14,6 +14,8 @@ from ..errors import unknown
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
 LEAST = 16  # pixels a side inside, so that every reflection has something to reflect
 OVERLAP = 64  # pixels that neighboring tiles share on each side; a pixel hardly depends on anything farther away
+CHOICES = {"normalization": ("instance", "batch"), "output": ("tanh", "clamp")}
+WEAVE_REACH = 2  # periods of STRIDE pixels on each side over which a weave is averaged, twice
 SAMPLED = 4  # crops down and across that give the statistics of a picture in tiles
 
 
@@ -24,17 +26,18 @@ class TransformationNetwork(nn.Module):
     Departures from the paper: nearest-neighbor upsampling with convolution for the transposed convolutions (Odena,
     Dumoulin & Olah 2016: no checkerboard), reflection padding throughout (no dark borders), and residual blocks that
     keep their size. `width` 1 has 32, 64 and 128 channels (1.68 M weights); others scale them. `normalization` is
-    "instance" or "batch", for comparison.
+    "instance" or "batch", for comparison. `output` is "tanh", scaled to [0, 1], or "clamp", which cuts what is outside.
     """
 
     frozen: tuple[str, ...] = ()  # prefixes of weights that a file of this network leaves out
 
-    def __init__(self, width: float = 1.0, normalization: str = "instance") -> None:
+    def __init__(self, width: float = 1.0, normalization: str = "instance", output: str = "tanh") -> None:
         super().__init__()
-        if normalization not in ("instance", "batch"):
-            raise unknown("normalization", normalization, ("instance", "batch"))
+        self.settings = {"width": width, "normalization": normalization, "output": output}
+        for name, valid in CHOICES.items():
+            if self.settings[name] not in valid:
+                raise unknown(name, self.settings[name], valid)
         small, middle, large = (max(1, round(width * channels)) for channels in (32, 64, 128))
-        self.settings = {"width": width, "normalization": normalization}
         norm = nn.BatchNorm2d if normalization == "batch" else InstanceNorm
         self.down = nn.Sequential(
             *_layer(norm, 3, small, 9), *_layer(norm, small, middle, 3, 2), *_layer(norm, middle, large, 3, 2)
@@ -51,10 +54,10 @@ class TransformationNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Stylize images (B, 3, H, W), RGB in [0, 1], of any size: the same shape and range."""
         height, width = image.shape[2:]
-        tall, wide = (max(LEAST, -(-side // STRIDE) * STRIDE) for side in (height, width))
+        tall, wide = (max(LEAST, _full(side)) for side in (height, width))
         x = F.pad(image, (0, wide - width, 0, tall - height), mode="replicate")
-        x = self.up(self.blocks(self.down(x)))
-        return (torch.tanh(x[:, :, :height, :width]) + 1) / 2
+        x = self.up(self.blocks(self.down(x)))[:, :, :height, :width]
+        return x.clamp(0, 1) if self.settings["output"] == "clamp" else (torch.tanh(x) + 1) / 2
 
 
 class ResidualBlock(nn.Module):
@@ -94,14 +97,15 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     The network is used in evaluation mode, and left in the mode it was in. A picture with more pixels than a square of
     side `tile` goes through in overlapping tiles of that size, so that memory is bounded. All its tiles are normalized
     with the same statistics, measured on crops that are spread over the whole picture: with statistics of its own, each
-    tile would get its own contrast, and the seams would show.
+    tile would get its own contrast, and the seams would show. What the network has learned of a weave is taken out
+    (see `unweave`); `network(image)` leaves it in.
     """
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
             if image[0, 0].numel() <= tile**2:
-                return network(image)
+                return unweave(network(image))
             pieces = []
             for one in image.split(1):
                 normalized = _with_statistics_of(network, list(_sample(one, tile // 2)))
@@ -109,6 +113,29 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
             return torch.cat(pieces)
     finally:
         network.train(was_training)
+
+
+def unweave(image: Tensor) -> Tensor:
+    """A painted picture (B, 3, H, W) in [0, 1] without what repeats from one STRIDE to the next: the same shape, range.
+
+    A network whose convolutions halve and double the picture can leave a fine weave with a period of STRIDE pixels,
+    always in the same places: its pixels at one place of every STRIDE x STRIDE square are then brighter on average. The
+    average difference, over WEAVE_REACH squares on each side, is taken away. Strokes do not keep to those places, and
+    stay as sharp as they are.
+    """
+    height, width = image.shape[2:]
+    x = F.pad(image, (0, _full(width) - width, 0, _full(height) - height), mode="replicate")
+    around = F.avg_pool2d(F.pad(x, (1, 2, 1, 2), mode="replicate"), STRIDE, 1)  # one period: no weave is left
+    weave = F.pixel_unshuffle(x - around, STRIDE)  # a channel for each place in a square
+    for _ in range(2):
+        weave = F.pad(weave, [WEAVE_REACH] * 4, mode="replicate")
+        weave = F.avg_pool2d(weave, 2 * WEAVE_REACH + 1, 1)
+    return (x - F.pixel_shuffle(weave, STRIDE))[:, :, :height, :width].clamp(0, 1)
+
+
+def _full(side: int) -> int:
+    """The next multiple of STRIDE; without negative numbers, which ONNX divides otherwise than Python."""
+    return (side + STRIDE - 1) // STRIDE * STRIDE
 
 
 def _convolution(before: int, after: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -145,7 +172,7 @@ def _in_tiles(network: TransformationNetwork, image: Tensor, tile: int) -> Tenso
     for rows in _spans(height, tile):
         for columns in _spans(width, tile):
             (top, bottom), (left, right) = _widened(rows, height), _widened(columns, width)
-            painted = network(image[:, :, top:bottom, left:right])
+            painted = unweave(network(image[:, :, top:bottom, left:right]))
             inside = (slice(rows[0] - top, rows[1] - top), slice(columns[0] - left, columns[1] - left))
             result[:, :, slice(*rows), slice(*columns)] = painted[:, :, *inside]
     return result
