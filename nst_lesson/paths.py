@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -86,8 +87,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True) as folder,
         FileLock(Path(folder, LOCK)),  # it says that we live
     ):
-        temporary = Path(folder, path.name)
+        temporary, ordinary = Path(folder, path.name), Path(folder, "ordinary")
         yield temporary
+        if temporary.is_file():  # safetensors makes files that nobody else may read
+            ordinary.touch()
+            temporary.chmod(stat.S_IMODE(ordinary.stat().st_mode))
         os.replace(temporary, path)
 
 

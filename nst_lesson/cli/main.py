@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from ..errors import LessonError
 from ..paths import user_path
-from . import grade, paint, stylize, train
+from . import export, grade, paint, stylize, train
 from .command import Commands, Parser, add_command, add_overwrite, say, short
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
@@ -41,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _end(FAILED)
     except (OSError, UnicodeError) as error:
         return _end(BAD_INPUT, str(error))
+    except (MemoryError, RuntimeError) as error:  # torch has no class of its own for a CPU's memory
+        if not isinstance(error, MemoryError) and not re.search("DefaultCPUAllocator|out of memory", str(error)):
+            raise
+        return _end(BAD_INPUT, "this does not fit into memory: make the picture smaller, such as --size 1024")
     except KeyboardInterrupt:
         return _end(INTERRUPTED, "interrupted")
 
@@ -65,7 +70,7 @@ def _parser() -> Parser:
     add_command(commands, "doctor", doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
     fetch_command = add_command(commands, "fetch", fetch, "download weights, a painting or photographs ahead of class")
     fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, coco-val2017, or a painting")
-    for module in (stylize, paint, train, grade):
+    for module in (stylize, paint, train, export, grade):
         module.add_parser(commands)
     notebooks_command = add_command(commands, "notebooks", notebooks, "execute lessons in place")
     html_command = add_command(commands, "html", html, "write lessons as HTML pages")

@@ -1,48 +1,176 @@
-"""`nst-lesson stylize`: paint a photograph in one pass with a trained network."""
+"""`nst-lesson stylize`: paint photographs and films in one pass with a trained network."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import LessonError
-from ..networks import adain, models, transformer
+from ..errors import ImageError, LessonError, ParameterError
 from ..paths import user_path
-from ..pictures import images
 from .command import Commands, add_command, add_overwrite, check_output, say
 
-ANY_STYLE_SIZE = 1536  # longer side of a photograph in pixels, as it goes through the any-style network in one piece
+if TYPE_CHECKING:
+    from ..networks.painter import Painter
+
 STYLE_SIZE = 384  # longer side of a painting in pixels; its strokes then have the size that the any-style network knows
 
 
 def add_parser(commands: Commands) -> None:
     """The command and its options."""
-    command = add_command(commands, "stylize", run, "paint a photograph in one pass with a trained network")
-    command.add_argument("photo", metavar="PHOTO", help="a path, an address or a sample's name")
-    style = command.add_mutually_exclusive_group(required=True)
-    style.add_argument("--model", metavar="NAME", help="a style that comes with the course, or a file")
-    style.add_argument("--style", metavar="PICTURE", help="any painting: a path, an address or a sample's name")
-    command.add_argument("--size", type=int, metavar="PIXELS", help="longer side; default: as large as the photo is")
+    command = add_command(commands, "stylize", run, "paint photographs or films in one pass with a trained network")
+    command.add_argument("photos", nargs="+", metavar="PHOTO", help="a path, an address, a sample, a film, a folder")
     command.add_argument(
-        "-o", "--out", type=user_path, required=True, metavar="FILE", help="the picture to write, such as out.png"
+        "-o", "--out", type=user_path, required=True, metavar="OUT", help="a file, or for several a folder"
     )
+    text = "a style that comes with the course, or a file: a model, a checkpoint, a .pth of pytorch/examples"
+    command.add_argument("--model", metavar="NAME", help=text)
+    text = "any painting: a path, an address or a sample's name; may be repeated"
+    command.add_argument("--style", action="append", default=[], metavar="PICTURE", help=text)
+    text = "how much a --style counts, in their order; default: all the same"
+    command.add_argument("--weight", action="append", type=float, metavar="NUMBER", help=text)
+    command.add_argument("--size", type=int, metavar="PIXELS", help="longer side; default: as large as the photo is")
+    text = "paint at this longer side and enlarge: fewer pixels, larger strokes; default: 1024 for what is over 1536"
+    command.add_argument("--strokes", type=int, metavar="PIXELS", help=text)
+    text = "from 0 (the photograph) to 1 (the painting, the default)"
+    command.add_argument("--strength", type=float, default=1.0, metavar="NUMBER", help=text)
+    command.add_argument("--keep-colors", action="store_true", help="paint with the photograph's own colors")
+    command.add_argument("--steady", action="store_true", help="of a film: less flicker")
     add_overwrite(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a photograph, painted by a trained network."""
+    """Paint one photograph or film to a file, or several into a folder; status 2 where some could not be read."""
+    from ..pictures.films import is_film
+
     out: Path = arguments.out
-    images.check_format(out)
-    check_output(out, (arguments.photo, arguments.style, arguments.model), arguments.overwrite)
-    network = models.load_model(models.ANY_STYLE if arguments.model is None else arguments.model)
-    largest = ANY_STYLE_SIZE if arguments.model is None else None
-    photo = images.load_image(arguments.photo, largest if arguments.size is None else arguments.size)
-    if isinstance(network, transformer.TransformationNetwork):
-        painted = transformer.stylize(network, photo)
-    elif arguments.style is None:
-        raise LessonError(f"{arguments.model} paints like any picture: name one with --style instead of --model")
-    else:
-        painted = adain.stylize_any(network, photo, images.load_image(arguments.style, STYLE_SIZE))
-    images.save_image(painted, out)
-    say(f"wrote {out} ({photo.shape[3]} x {photo.shape[2]} pixels)")
+    folders = [name for name in arguments.photos if name and user_path(name).is_dir()]
+    if len(arguments.photos) > 1 or folders:
+        return _paint_all(_jobs(arguments.photos, out), arguments)
+    (photo,) = arguments.photos
+    film = is_film(user_path(photo))
+    _check_format(out, film)
+    if arguments.steady and not film:
+        raise ParameterError(f"--steady is for films, and {photo} is none")
+    check_output(out, (photo, arguments.model, *arguments.style), arguments.overwrite)
+    say(_paint(_painter(arguments), photo, out, arguments))
     return 0
+
+
+def _painter(arguments: argparse.Namespace) -> Painter:
+    """What paints, as the options say."""
+    from ..networks import models
+    from ..networks.painter import Painter
+    from ..networks.transformer import TransformationNetwork
+    from ..pictures.images import load_image
+
+    model, styles = arguments.model, arguments.style
+    if model is None and not styles:
+        raise ParameterError("say how to paint: --model NAME (a trained style) or --style PICTURE (any painting)")
+    network = models.load_model(models.ANY_STYLE if model is None else model)
+    if isinstance(network, TransformationNetwork):
+        if styles or arguments.weight:
+            option = "--style" if styles else "--weight"
+            raise ParameterError(f"{model} paints like one painting, which it has learned: leave out {option}")
+    elif not styles:
+        raise ParameterError(f"{model} paints like any picture: name one with --style")
+    paintings = [load_image(style, STYLE_SIZE) for style in styles]
+    settings = {name: getattr(arguments, name) for name in ("strokes", "strength", "keep_colors")}
+    return Painter(network, paintings, arguments.weight, **settings)
+
+
+def _paint(painter: Painter, photo: str, out: Path, arguments: argparse.Namespace) -> str:
+    """Paint one photograph or film; what to say of it."""
+    from ..networks.filming import paint_film
+    from ..pictures import films, images
+
+    if films.is_film(user_path(photo)) and out.suffix.lower() in films.WRITTEN:
+        names = ("model", "style", "weight", "size", "strokes", "strength", "keep_colors")
+        settings = {name: getattr(arguments, name) for name in names}
+        options = {"size": arguments.size, "steady": arguments.steady, "settings": settings}
+        sound_kept = paint_film(painter, user_path(photo), out, **options)
+        return f"wrote {out}" + ("" if sound_kept else " (without its sound)")
+    picture = images.load_image(photo, arguments.size)
+    painted = painter(picture)
+    images.save_image(painted, out, images.load_alpha(photo, arguments.size))
+    return f"wrote {out} ({picture.shape[3]} x {picture.shape[2]} pixels)"
+
+
+def _paint_all(jobs: dict[Path, str], arguments: argparse.Namespace) -> int:
+    """Paint what is not there yet; what cannot be read is named at the end, and the status is 2 then."""
+    from tqdm.auto import tqdm
+
+    reads = [user_path(name) for name in (arguments.model, *arguments.style) if name]
+    if any(out.exists() and path.exists() and out.samefile(path) for out in jobs for path in reads):
+        raise LessonError(f"{arguments.out} holds what this command reads: choose another folder")
+    waiting = {out: photo for out, photo in jobs.items() if arguments.overwrite or not out.exists()}
+    painter = _painter(arguments)
+    unread = []
+    for out, photo in tqdm(waiting.items(), desc="painting", unit="picture", disable=not waiting):
+        try:
+            _paint(painter, photo, out, arguments)
+        except ImageError as error:
+            unread.append(str(error))
+    there = len(jobs) - len(waiting)
+    more = f"; {there} were there already (--overwrite paints them again)" if there else ""
+    say(f"wrote {len(waiting) - len(unread)} of {len(jobs)} into {arguments.out}{more}")
+    if unread:
+        say("nst-lesson: not painted:", *(f"  {reason}" for reason in unread), error=True)
+    return 2 if unread else 0
+
+
+def _jobs(photos: list[str], out: Path) -> dict[Path, str]:
+    """{file to write: what to paint}, folders being all pictures and films in them.
+
+    Raises ParameterError where two would be one file, one would replace what is read, or `out` is no folder.
+    """
+    from ..pictures.films import VIDEOS, WRITTEN
+    from ..pictures.images import READ_SUFFIXES, SAVE_OPTIONS
+
+    if out.is_file() or (out.suffix.lower() in (*SAVE_OPTIONS, *WRITTEN) and not out.is_dir()):
+        raise ParameterError(
+            f"several pictures go into a folder, and {out} is the name of a file: leave out its suffix"
+        )
+    jobs: dict[Path, str] = {}
+    for photo in photos:
+        folder = user_path(photo)
+        found = [photo]
+        if folder.is_dir():
+            suffixes = (*READ_SUFFIXES, *VIDEOS)
+            found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
+            if not found:
+                raise ParameterError(f"there are no pictures in the folder {folder}")
+        for source in found:
+            target = out / _name(source)
+            if target in jobs:
+                raise ParameterError(f"{jobs[target]} and {source} would both be {target}: rename one of them")
+            if target.exists() and user_path(source).exists() and target.samefile(user_path(source)):
+                raise ParameterError(f"{source} is in the folder to write into: choose another with -o")
+            jobs[target] = source
+    return jobs
+
+
+def _name(source: str) -> str:
+    """The name of the painted file of a picture or film; what cannot be written in its format becomes PNG or MP4."""
+    from ..pictures.films import VIDEOS, is_film
+    from ..pictures.images import SAVE_OPTIONS
+
+    name = Path(source.partition("?")[0]).name
+    if is_film(user_path(source)):
+        return f"{Path(name).stem}.mp4" if name.lower().endswith(VIDEOS) else name
+    return name if Path(name).suffix.lower() in SAVE_OPTIONS else f"{name}.png"
+
+
+def _check_format(out: Path, film: bool) -> None:
+    """ParameterError unless the suffix of `out` is one that can be written for a photograph or a film."""
+    from ..pictures import films, images
+
+    suffix = out.suffix.lower()
+    if film and suffix not in (*films.WRITTEN, *images.SAVE_OPTIONS):
+        raise ParameterError(f"cannot write {out}: end the name in one of {', '.join(films.WRITTEN)}")
+    if not film:
+        if suffix in films.WRITTEN:
+            raise ParameterError(
+                f"a photograph does not make a film: end {out} in one of {', '.join(images.SAVE_OPTIONS)}"
+            )
+        images.check_format(out)

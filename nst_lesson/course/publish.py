@@ -25,6 +25,7 @@ def write_badges(repo: str, branch: str = "main") -> list[Path]:
     Done again, it replaces them; an empty `repo` takes address and badges out. The files that changed are returned.
     Raises ParameterError for a malformed `repo` or `branch`, and LessonError outside a clone.
     """
+    repo = repo.removesuffix(".git")  # as `git remote` shows it
     if repo and not REPOSITORY.fullmatch(repo):
         raise ParameterError(f"the repository is {repo!r}; give OWNER/NAME, as in its address on GitHub")
     if not re.fullmatch(r"[\w./-]+", branch):

@@ -9,14 +9,19 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
 EPSILON = 1e-5  # keeps square roots and inverses of a covariance finite
 
 
+def luminance(image: Tensor) -> Tensor:
+    """The brightness (B, 1, H, W) of pictures (B, 3, H, W), as LUMA weighs their colors."""
+    red, green, blue = image.split(1, dim=1)
+    return (LUMA[0] * red).add_(LUMA[1] * green).add_(LUMA[2] * blue)  # in place: pictures may be large
+
+
 def keep_luminance(painted: Tensor, photo: Tensor) -> Tensor:
     """The brightness of `painted` with the colors of `photo`, both (1, 3, H, W) in [0, 1] (Gatys et al. 2017).
 
     A color that would leave [0, 1] is drawn toward gray until it does not: its hue and the brightness stay.
     """
-    weights = painted.new_tensor(LUMA).view(1, 3, 1, 1)
-    bright = (painted * weights).sum(1, keepdim=True)
-    color = photo - (photo * weights).sum(1, keepdim=True)
+    bright = luminance(painted)
+    color = photo - luminance(photo)
     room = torch.where(color > 0, (1 - bright) / color, bright / -color)
     room = torch.where(color == 0, torch.inf, room).amin(1, keepdim=True).clamp(0, 1)
     return (bright + room * color).clamp(0, 1)

@@ -34,6 +34,7 @@ Image.init()  # registers the formats, of which an older Pillow lacks some
 READ_FORMATS = tuple(
     name for name in ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP") if name in Image.OPEN
 )
+READ_SUFFIXES = tuple(sorted(suffix for suffix, name in Image.registered_extensions().items() if name in READ_FORMATS))
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {},
     ".jpg": {"quality": 95, "subsampling": 0},  # 0: a color for every pixel, not for every four
@@ -106,15 +107,36 @@ def load_image(
         raise ParameterError(f"device {str(device)!r} cannot be used ({reason}): use device='cpu'") from None
 
 
-def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
+def load_alpha(source: str | os.PathLike[str], size: int | None = None) -> Tensor | None:
+    """The opacity (1, 1, H, W) in [0, 1] of a picture at the size at which `load_image` loads it; None if it has none.
+
+    Raises what `load_image` raises.
+    """
+    label, stream = _open(source)
+    with stream, _one_line_errors(label):
+        picture = _identify(stream)
+        if not picture.has_transparency_data:
+            return None
+        opacity = ImageOps.exif_transpose(picture).convert("RGBA").getchannel("A")
+        return to_tensor(opacity.resize(_fit(opacity.size, size, False), Image.Resampling.LANCZOS)).unsqueeze(0)
+
+
+def save_image(image: Tensor, path: str | os.PathLike[str], opacity: Tensor | None = None) -> None:
     """Write `image`, (1, 3, H, W) or (3, H, W) in [0, 1] (clamped), as PNG, JPEG or WebP by the suffix of `path`.
 
-    The folder is created; the file is there completely or not at all. Raises ImageError for another suffix, for a
+    `opacity` (1, 1, H, W) in [0, 1] goes with it; JPEG has none, and gets the picture laid over white. The folder is
+    created; the file is there completely or not at all. Raises ImageError for another suffix, for a
     tensor that is not a picture, and where the file cannot be written.
     """
     path = user_path(path)
     check_format(path)
     picture = to_pil(image)
+    if opacity is not None:
+        layer = to_pil_image(opacity[0])
+        if path.suffix.lower() in (".jpg", ".jpeg"):
+            picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), layer)
+        else:
+            picture.putalpha(layer)
     try:
         with atomic_path(path) as temporary:
             picture.save(temporary, **SAVE_OPTIONS[path.suffix.lower()])
@@ -141,7 +163,7 @@ def to_pil(image: Tensor) -> Image.Image:
     if picture.isnan().any():
         raise ImageError("the picture holds NaN, so the run that made it diverged: lower its learning rate or weights")
     # to_pil_image would cut 0.999 down to 254: round to the nearest level instead.
-    return to_pil_image((picture.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu())
+    return to_pil_image(picture.float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu())
 
 
 def check_images(**images: Tensor) -> None:
@@ -168,6 +190,8 @@ def _open(source: object) -> tuple[str, BinaryIO]:
         raise ImageError(f"no image can be loaded from a {kind}: give a sample name, path, address, bytes or PIL image")
     if str(source).lower().startswith(("http://", "https://")):
         return str(source), io.BytesIO(_read_web(str(source)))
+    if not os.fspath(source):
+        raise ImageError("an empty name: name one image, by a sample name, a path or an address")
     path = _find(source)
     try:
         if path.is_dir():

@@ -17,9 +17,8 @@ from torch.utils.data import Dataset, Sampler
 from ..downloads import DownloadError, cached, download, exclusive
 from ..errors import LessonError, ParameterError, unknown
 from ..paths import atomic_path, user_path
-from .images import load_image, photo_names
+from .images import READ_SUFFIXES, load_image, photo_names
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SHARES = (0.5, 1.0)  # of a photograph's shorter side: what a crop has at least and at most
 PAINTING_SHARES = (0.25, 0.75)  # the same of a painting, whose brush marks then stay large
 COLLECTIONS = {  # name -> address, sha256, bytes, what it is
@@ -108,9 +107,9 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
         self.bundled: list[Tensor] = []
         if folder:
             root = user_path(folder)
-            found = sorted((p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES), key=str)
+            found = sorted((p for p in root.rglob("*") if p.suffix.lower() in READ_SUFFIXES), key=str)
             if not found:
-                raise ParameterError(f"no images ({' '.join(SUFFIXES)}) below the folder {folder}")
+                raise ParameterError(f"no images ({' '.join(READ_SUFFIXES)}) below the folder {folder}")
             self.files = [str(path) for path in found]
             sizes = {path.relative_to(root).as_posix(): path.lstat().st_size for path in found}
         else:
