@@ -2,30 +2,38 @@
 PYTHON ?= python3
 PYTHON_LOWEST ?= python3.11
 BIN := .venv/bin
-READY := .venv/.ready
+READY := .venv/.ready-lab
+TESTED := .venv/.ready-lab,test
+SWEPT := .venv/.ready-lab,sweep
+TORCH ?=# `TORCH=cpu` takes the small torch, for machines without a GPU
+JUPYTER_OPTIONS ?=
 NEEDED := "import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit('Python 3.11 to 3.13 is needed: make run PYTHON=python3.13')"
 
-.PHONY: help run test soak lowest colab-check lab lint bench notebooks recipes sweep html clean
+.PHONY: help install run test soak lowest colab-check lab lint bench notebooks recipes sweep html clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-$(READY): pyproject.toml
+.venv/.ready-%: pyproject.toml
 	@echo "installing the course into .venv (once; most of it is torch)"
 	@test -x $(BIN)/python || { $(PYTHON) -c $(NEEDED) && $(PYTHON) -m venv .venv; } || { rm -rf .venv; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[lab,test]"
+	@test -z "$(TORCH)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check torch torchvision \
+		--index-url https://download.pytorch.org/whl/$(TORCH)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
 	@touch $@
+
+install: $(READY)  ## make .venv: what is needed to run the lessons
 
 run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in about a minute
 	@$(BIN)/nst-lesson run 04
 	@echo "now \`make lab\` opens the course in JupyterLab"
 
-test: $(READY)  ## the tests that a change must pass (minutes)
+test: $(TESTED)  ## the tests that a change must pass (minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
 	@echo "all tests pass; \`make soak\` runs the long ones"
 
-soak: $(READY)  ## the long tests, with every lesson at its defaults
+soak: $(TESTED)  ## the long tests, with every lesson at its defaults
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m soak --numprocesses 2 --dist loadfile
 	@echo "all long tests pass"
 
@@ -41,21 +49,21 @@ lowest: $(LOWEST)/.ready  ## the same tests as `make test`, with the oldest Pyth
 	@OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
 	@echo "all tests pass with the lowest versions"
 
-colab-check: $(READY)  ## run the lessons in an environment like Colab's (part of soak)
+colab-check: $(TESTED)  ## run the lessons in an environment like Colab's (part of soak)
 	@$(BIN)/python -m pytest -q -m soak tests/test_colab.py
 	@echo "the lessons run where the setup cell fetches them, with ipywidgets 7"
 
 lab: $(READY)  ## open the course in JupyterLab
-	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/jupyter lab $(JUPYTER_OPTIONS) notebooks/00_start_here.ipynb
 	@echo "the lessons, with what you changed, are in notebooks/"
 
-lint: $(READY)  ## check style, layout and types of the code
+lint: $(TESTED)  ## check style, layout and types of the code
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "run \`.venv/bin/ruff format .\`"; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@echo "no complaints from ruff and mypy"
 
-bench: $(READY)  ## speed and memory on this machine (keep it idle meanwhile)
+bench: $(TESTED)  ## speed and memory on this machine (keep it idle meanwhile)
 	@$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-autosave
 	@echo "results in .benchmarks/"
 
@@ -67,7 +75,7 @@ recipes: $(READY)  ## run the published recipes small, and store the table that 
 	@$(BIN)/python experiments/recipes.py
 	@echo "pictures and numbers are in data/recipes/: look at them before you commit"
 
-sweep: $(READY)  ## four runs of lesson 04, each in its folder, and a gallery of them
+sweep: $(SWEPT)  ## four runs of lesson 04, each in its folder, and a gallery of them
 	@$(BIN)/snakemake -s notebooks/sweep/Snakefile --directory runs/sweep --cores 2 --keep-going --quiet
 	@echo "open runs/sweep/gallery.html; notebooks/sweep/config.yaml says what was run"
 

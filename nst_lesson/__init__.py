@@ -1,5 +1,11 @@
 """Neural style transfer, taught by running it. `import nst_lesson as nst` is all that a lesson imports of it."""
 
+import os
+
+# torch's threads spin while they wait for each other, and two programs on two cores then hinder each other tenfold.
+# OpenMP reads this as torch is loaded; programs that are started from here, such as a lesson's kernel, inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from . import checks as check
 from .errors import LessonError
 from .methods import distillation
@@ -21,6 +27,7 @@ from .pictures.images import download_names, load_image, photo_names, save_image
 from .pictures.photographs import Pairs, Photographs
 from .view.diagram import show_diagram
 from .view.masks import MaskPainter
+from .view.progress import progress
 from .view.show import closeup, figure_image, plot_losses, show_images, show_maps
 from .view.sliders import BeforeAfter, PictureSlider
 from .view.widgets import GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
@@ -35,8 +42,9 @@ __all__ = [
     "TransformationNetwork", "any_style_loss", "cache_dir", "check", "closeup", "coarse_to_fine", "content_distance",
     "content_loss", "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix",
     "keep_luminance", "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments",
-    "nearest_patches", "optimize", "peak_memory_mb", "photo_names", "plot_losses", "reconstruct", "resolve_device",
-    "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_images", "show_maps", "solver",
-    "stand_ins", "style_distance", "style_loss", "style_model_names", "style_names", "stylize", "stylize_any",
-    "stylizing_loss", "synthesize_texture", "to_pil", "total_variation", "train", "transfer", "transfer_terms",
+    "nearest_patches", "optimize", "peak_memory_mb", "photo_names", "plot_losses", "progress", "reconstruct",
+    "resolve_device", "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_images",
+    "show_maps", "solver", "stand_ins", "style_distance", "style_loss", "style_model_names", "style_names", "stylize",
+    "stylize_any", "stylizing_loss", "synthesize_texture", "to_pil", "total_variation", "train", "transfer",
+    "transfer_terms",
 ]

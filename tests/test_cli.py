@@ -70,6 +70,19 @@ def test_bad_input_to_run_is_one_line_and_leaves_nothing(nst_lesson, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.ipynb", "tiny.ipynb"]
 
 
+def test_params_lists_name_type_default_and_meaning(nst_lesson, tmp_path):
+    result = nst_lesson("params", write_lesson(tmp_path / "tiny.ipynb"))
+    lines = result.out.splitlines()
+    assert lines[0].split(maxsplit=3) == ["style", "str", "'nocturne'", "a name or a file"]
+    assert lines[2].split("  ")[0] == "learning_rate" and "float | None" in lines[2] and " None " in lines[2]
+    assert len({line.index(word) for line, word in zip(lines, ("str", "int", "float"), strict=False)}) == 1  # columns
+
+
+def test_a_picture_that_is_not_there_is_one_line_before_anything_runs(nst_lesson, tmp_path):
+    lesson = write_lesson(tmp_path / "tiny.ipynb", "1 / 0")
+    assert_bad_input(nst_lesson("run", lesson, "-p", "style", "nocturn", "-o", "out"), "style of tiny", "'nocturne'")
+
+
 def test_a_run_says_where_its_results_are_and_p_takes_precedence(nst_lesson, tmp_path):
     write_lesson(tmp_path / "tiny.ipynb", "open(out_dir + f'/{steps}-{live}', 'w').close()")
     (tmp_path / "recipe.yaml").write_text("steps: 3\nlive: yes\n")
@@ -80,11 +93,11 @@ def test_a_run_says_where_its_results_are_and_p_takes_precedence(nst_lesson, tmp
 
 
 def test_bad_input_that_the_lesson_finds_is_one_line_too(nst_lesson, tmp_path):
-    code = "from nst_lesson.errors import ImageError\nraise ImageError(f'no {style}')"
+    code = "from nst_lesson.errors import ImageError\nraise ImageError(f'no {steps}')"
     lesson = write_lesson(tmp_path / "tiny.ipynb", code)
-    result = nst_lesson("run", lesson, "-p", "style", "my.jpg", "-o", "out")
+    result = nst_lesson("run", lesson, "-p", "steps", "7", "-o", "out")
     assert result.status == 2
-    assert result.err.splitlines()[-1] == "nst-lesson: no my.jpg"
+    assert result.err.splitlines()[-1] == "nst-lesson: no 7"
     assert "Traceback" not in result.err
     assert not (tmp_path / "out").exists()
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import nbformat
 import pytest
@@ -93,7 +94,7 @@ TYPES = [int, bool, str, float | None, list[str], tuple[int, ...], list[str] | N
 def test_every_plain_type_is_read_and_can_be_described(tmp_path, kind):
     parameters = f"x: {kind if hasattr(kind, '__args__') else kind.__name__} = None"
     read = Lesson.read(write_lesson(tmp_path / "tiny.ipynb", parameters=parameters))
-    assert read.parameters["x"].kind == kind and describe(kind)
+    assert read.parameters["x"].kind == kind | None and describe(kind)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,8 @@ def test_every_plain_type_is_read_and_can_be_described(tmp_path, kind):
         (["a", "b"], list[str], ["a", "b"]),
         ("1,2.5", tuple[float, ...], [1.0, 2.5]),
         ("a,b", list[str] | None, ["a", "b"]),
+        ('["a,b", "c"]', list[str], ["a,b", "c"]),
+        ('[["a"], ["b", "c"]]', list[list[str]], [["a"], ["b", "c"]]),
     ],
 )
 def test_values_take_the_type_of_their_parameter(value, kind, parsed):
@@ -155,6 +158,8 @@ def test_values_take_the_type_of_their_parameter(value, kind, parsed):
         ("1,x", list[int]),
         (7, list[str]),
         ({"a": 1}, list[str]),
+        ('["a"', list[str]),
+        ("[[1]]", list[int]),
     ],
 )
 def test_a_value_of_another_type_is_refused(value, kind):
@@ -184,7 +189,59 @@ def test_a_picture_file_becomes_absolute_and_a_sample_name_stays(lesson, tmp_pat
     (tmp_path / "my.jpg").touch()
     assert Lesson.read(lesson).check({"style": "my.jpg"}) == {"style": str(tmp_path / "my.jpg")}
     assert Lesson.read(lesson).check({"style": "nocturne"}) == {"style": "nocturne"}
-    assert Lesson.read(lesson).check({"style": "x" * 5000})  # longer than any file name
+    assert Lesson.read(lesson).check({"style": "https://a.b/c.jpg"}) == {"style": "https://a.b/c.jpg"}
+
+
+def test_names_of_pictures_and_files_are_checked_before_a_kernel_starts(tmp_path):
+    parameters = """style: str = "wave"
+other_styles: list[str] = []
+images: str = ""
+video: str = ""
+style_layers: list[str] = []
+mask: str = "segmented"
+style_weight: float = 1.0"""
+    lesson = Lesson.read(write_lesson(tmp_path / "tiny.ipynb", parameters=parameters))
+    assert lesson.check({"images": "", "video": "", "style_layers": "any", "style_weight": 3})
+    assert lesson.check({"mask": "drawn"}) == {"mask": "drawn"}  # a word that the lesson knows
+    for name, value, said in (
+        ("style", "nocturn", "there is no image file 'nocturn': did you mean 'nocturne'"),
+        ("style", "x" * 5000, "cannot read xxx"),  # longer than any file name
+        ("style", str(tmp_path), "is a folder: name one image in it"),
+        ("other_styles", "wave,none.jpg", "there is no image file 'none.jpg'"),
+        ("images", "none", "there is no folder 'none'"),
+        ("video", "none.gif", "there is no file 'none.gif'"),
+    ):
+        with pytest.raises(ParameterError, match=f"^parameter {name} of tiny: .*{said}"):
+            lesson.check({name: value})
+
+
+def test_a_default_of_none_says_that_none_is_allowed(tmp_path):
+    """As papermill can read it, which knows no `int | None`."""
+    lesson = Lesson.read(write_lesson(tmp_path / "tiny.ipynb", parameters="size: int = None  # None: as it is"))
+    assert lesson.parameters["size"] == Parameter(int | None, None, "None: as it is")
+    assert lesson.check({"size": "none"}) == {"size": None} and lesson.check({"size": "7"}) == {"size": 7}
+
+
+def test_cells_tagged_extra_are_left_out_of_the_main_experiment(tmp_path):
+    path = write_lesson(tmp_path / "tiny.ipynb", "open(out_dir + '/main', 'w')", "open(out_dir + '/more', 'w')")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["tags"] = ["extra"]
+    notebook.cells.append(nbformat.v4.new_code_cell("open(out_dir + '/results.json', 'w').write('{}')"))
+    nbformat.write(notebook, path)
+    folder = run_lesson(path, out_dir=str(tmp_path / "out"), extras=False)
+    assert (folder / "main").exists() and not (folder / "more").exists()
+    record = json.loads((folder / "results.json").read_text())
+    assert record["extras"] is False and record["total_seconds"] > 0
+    assert datetime.fromisoformat(record["finished"]).tzinfo is not None
+
+
+def test_a_run_whose_page_cannot_be_made_is_a_run(lesson, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ValueError("no template sub-directory with name 'lab'")
+
+    monkeypatch.setattr(runs, "write_page", broken)
+    folder = run_lesson(lesson, out_dir=str(tmp_path / "out"))
+    assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == ["tiny.ipynb"]
 
 
 def test_files_in_a_list_and_a_folder_become_absolute(tmp_path, monkeypatch):
@@ -318,20 +375,20 @@ def test_a_run_gets_its_values_and_leaves_notebook_and_page(tmp_path, monkeypatc
 
 def test_a_repeated_run_replaces_what_the_first_one_left(tmp_path):
     lesson = write_lesson(tmp_path / "tiny.ipynb", WRITE)
-    for style in ("first", "second"):
+    for style in ("wave", "cubist"):
         run_lesson(lesson, {"style": style}, out_dir=str(tmp_path / "out"))
     assert list(contents(tmp_path / "out")) == ["picture.txt", "results.json", "tiny.html", "tiny.ipynb"]
-    assert (tmp_path / "out" / "picture.txt").read_text() == "second"
-    assert read_parameters(tmp_path / "out" / "results.json")["style"] == "second"
+    assert (tmp_path / "out" / "picture.txt").read_text() == "cubist"
+    assert read_parameters(tmp_path / "out" / "results.json")["style"] == "cubist"
 
 
 @each_ending
 def test_a_failed_run_leaves_the_results_of_an_earlier_one(tmp_path, ending, error):
     lesson, out = tmp_path / "tiny.ipynb", tmp_path / "out"
-    run_lesson(write_lesson(lesson, WRITE), {"style": "first"}, out_dir=str(out))
+    run_lesson(write_lesson(lesson, WRITE), {"style": "wave"}, out_dir=str(out))
     before = contents(out)
     with pytest.raises(error):
-        run_lesson(write_lesson(lesson, WRITE, ending), {"style": "second"}, out_dir=str(out))
+        run_lesson(write_lesson(lesson, WRITE, ending), {"style": "cubist"}, out_dir=str(out))
     kept = {"tiny-failed.ipynb"} if error is RunFailed else set()
     after = contents(out)
     assert after.keys() - before.keys() == kept and {name: after[name] for name in before} == before
@@ -420,10 +477,10 @@ def test_a_picture_of_the_users_keeps_its_name(tmp_path):
     lesson, out = write_lesson(tmp_path / "tiny.ipynb", WRITE), tmp_path / "out"
     out.mkdir()
     (out / "picture.txt").write_text("mine")
-    for style in ("first", "second"):
+    for style in ("wave", "cubist"):
         run_lesson(lesson, {"style": style}, out_dir=str(out))
     assert (out / "picture.txt").read_text() == "mine"
-    assert [(out / f"picture-{n}.txt").read_text() for n in (2, 3)] == ["first", "second"]
+    assert [(out / f"picture-{n}.txt").read_text() for n in (2, 3)] == ["wave", "cubist"]
 
 
 def test_of_two_runs_into_one_folder_the_second_is_refused(tmp_path):
@@ -432,17 +489,17 @@ def test_of_two_runs_into_one_folder_the_second_is_refused(tmp_path):
     begin = "import pathlib, time\npathlib.Path('began').touch()"
     wait = "while not pathlib.Path('go').exists():\n    time.sleep(0.05)"
     lesson = write_lesson(tmp_path / "tiny.ipynb", begin, wait, WRITE)
-    command = [sys.executable, "-m", "nst_lesson", "run", lesson, "-o", "out", "-p", "style", "first"]
+    command = [sys.executable, "-m", "nst_lesson", "run", lesson, "-o", "out", "-p", "style", "wave"]
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while first.poll() is None and not (tmp_path / "began").exists():
         time.sleep(0.1)
     with pytest.raises(LessonError, match="another run is writing into"):
-        run_lesson(lesson, {"style": "second"}, out_dir=str(tmp_path / "out"))
+        run_lesson(lesson, {"style": "cubist"}, out_dir=str(tmp_path / "out"))
     (tmp_path / "go").touch()
     _, err = first.communicate()
     assert first.returncode == 0, err
     assert list(contents(tmp_path / "out")) == ["picture.txt", "results.json", "tiny.html", "tiny.ipynb"]
-    assert (tmp_path / "out" / "picture.txt").read_text() == "first"
+    assert (tmp_path / "out" / "picture.txt").read_text() == "wave"
 
 
 def test_a_place_that_cannot_be_written_is_one_line(lesson, tmp_path):

@@ -16,10 +16,10 @@ from nst_lesson.course.grade import grade, write_marks
 from nst_lesson.errors import LessonError
 
 LESSON = "04_gatys_style_transfer"
-RIGHT = "def total_variation_l1(image):\n    return image.diff(dim=2).abs().sum() + image.diff(dim=3).abs().sum()"
-WRONG = "def total_variation_l1(image):\n    return image.sum()"
-CHECK = "\n\nnst.check.total_variation_l1(total_variation_l1)"
-STUB = "def total_variation_l1(image):\n    raise NotImplementedError"
+RIGHT = "def total_variation(image):\n    return image.diff(dim=2).square().mean() + image.diff(dim=3).square().mean()"
+WRONG = "def total_variation(image):\n    return image.sum()"
+CHECK = "\n\ntotal_variation = nst.check.total_variation(total_variation)"
+STUB = "def total_variation(image):\n    raise NotImplementedError"
 TASKS = answers.tasks()
 
 
@@ -35,8 +35,8 @@ def notebook(path, *cells):
 def verdict(tmp_path, *cells):
     """What is said of an answer in these cells."""
     notebook(tmp_path / "a.ipynb", *cells)
-    answer = answers.read_answers(tmp_path / "a.ipynb", TASKS)["total_variation_l1"]
-    return judge.verdict_on(answer, TASKS["total_variation_l1"])
+    answer = answers.read_answers(tmp_path / "a.ipynb", TASKS)["total_variation"]
+    return judge.verdict_on(answer, TASKS["total_variation"])
 
 
 def test_every_exercise_of_the_course_has_points():
@@ -70,13 +70,13 @@ def test_a_class_is_marked_past_what_is_broken(tmp_path):
     notebook(handed_in / "ben" / f"{LESSON}.ipynb", WRONG + CHECK)
     notebook(handed_in / "ben" / "second.ipynb", RIGHT + CHECK)
     notebook(handed_in / "cara" / f"{LESSON}.ipynb", STUB + CHECK)
-    notebook(handed_in / "=dan" / f"{LESSON}.ipynb", "def total_variation_l1(image:\n    return 0" + CHECK)
+    notebook(handed_in / "=dan" / f"{LESSON}.ipynb", "def total_variation(image:\n    return 0" + CHECK)
     (handed_in / f"eve_{LESSON}.ipynb").write_text("{")
     write_marks(grade(handed_in), tmp_path / "marks.csv")
     with (tmp_path / "marks.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
-    exercises = ("04 total_variation_l1 (1)", "04 gatys_style_term (2)", "04 paint (3)")
-    assert list(rows["anna"]) == ["student", *exercises, "sum", "notes"]
+    columns = [f"04 {name} ({task.points})" for name, task in TASKS.items() if task.lesson == "04"]
+    assert list(rows["anna"]) == ["student", *columns, "sum", "notes"]
     sums = {name: row["sum"] for name, row in rows.items()}
     assert sums == {"anna": "1", "ben": "1", "cara": "0", "'=dan": "0", "eve": "0"}
     assert rows["anna"]["notes"] == "" and "not yet" in rows["ben"]["notes"]
@@ -84,10 +84,10 @@ def test_a_class_is_marked_past_what_is_broken(tmp_path):
     assert "it cannot be read" in rows["'=dan"]["notes"] and "cannot be read as a notebook" in rows["eve"]["notes"]
 
 
-SIGNATURE = "def total_variation_l1(x):\n    "
+SIGNATURE = "def total_variation(x):\n    "
 CHEATS = {  # name: code, and what is said of it
-    "a printed claim": (WRONG + "\nprint('total_variation_l1: correct')", "not yet - "),
-    "a replaced check": ("nst.check.total_variation_l1 = print\n" + WRONG, "not yet - "),
+    "a printed claim": (WRONG + "\nprint('total_variation: correct')", "not yet - "),
+    "a replaced check": ("nst.check.total_variation = print\n" + WRONG, "not yet - "),
     "a patched package": ("import nst_lesson.checks.framework as f\nf.close = print\n" + WRONG, "not yet - "),
     "a patched torch": (SIGNATURE + "torch.equal = torch.allclose = print\n    return x.sum()", "torch.equal = ..."),
     "torch as self": ("def a(self):\n    self.no_grad = 1\n" + SIGNATURE + "return a(torch)", "self.no_grad = ..."),
@@ -117,7 +117,7 @@ BODIES = {
     "raise SystemExit": "it raised SystemExit",
     "raise KeyboardInterrupt": "it raised KeyboardInterrupt",
     "return [0] * 10**12": "it raised MemoryError",
-    "return total_variation_l1(image)": "RecursionError",
+    "return total_variation(image)": "RecursionError",
     "for _ in range(100): print('x' * 10**5)\n    return image.sum()": "not yet - ",
     "while True: pass": "it takes more than 1 second",
 }
@@ -126,7 +126,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES)
 def test_a_crash_costs_one_mark_and_no_more(tmp_path, monkeypatch, body):
     monkeypatch.setattr(judge, "SECONDS", 1)
-    assert BODIES[body] in verdict(tmp_path, f"def total_variation_l1(image):\n    {body}" + CHECK)
+    assert BODIES[body] in verdict(tmp_path, f"def total_variation(image):\n    {body}" + CHECK)
 
 
 def die(*_):
@@ -137,7 +137,7 @@ def die(*_):
 
 def test_a_process_that_dies_without_a_verdict_is_said_to(monkeypatch):
     monkeypatch.setattr(judge, "_serve", die)
-    assert "ended Python itself" in judge.verdict_on(answers.Answer((WRONG,)), TASKS["total_variation_l1"])
+    assert "ended Python itself" in judge.verdict_on(answers.Answer((WRONG,)), TASKS["total_variation"])
 
 
 @pytest.mark.parametrize(
@@ -162,18 +162,32 @@ def test_an_answer_may_be_written_in_many_ways(tmp_path):
     layer = "class Sum(nn.Module):\n    def __init__(self, dim):\n        super().__init__()\n"
     cells = [
         "%matplotlib inline\nimport numpy as np\nfrom torch import nn",
-        "!pip install nothing\nhalf = lambda x: x.abs().sum()",
+        "!pip install nothing\nhalf = lambda x: x.square().mean()",
         layer + "    def forward(self, x):\n        return half(x.diff(dim=3))",
-        "def total_variation_l1(image):\n    print(type(image))\n    return half(image.diff(dim=2)) + Sum(2)(image)",
-        "total_variation_l1 = nst.check.total_variation_l1(total_variation_l1)",
+        "def total_variation(image):\n    print(type(image))\n    return half(image.diff(dim=2)) + Sum(2)(image)",
+        "total_variation = nst.check.total_variation(total_variation)",
     ]
     assert verdict(tmp_path, *cells) == "correct"
+
+
+def test_what_the_lesson_defined_above_is_at_hand_and_a_wrong_earlier_answer_spoils_nothing(tmp_path):
+    wrong = "def style_term(features, grams, shares):\n    return 0\n\nstyle_term = nst.check.style_term(style_term)"
+    given = TASKS["paint"]._replace(name="total_variation", given=("def half(x):\n    return x.square().mean()",))
+    assert given.earlier == ("style_term", "total_variation")
+    notebook(tmp_path / "a.ipynb", wrong)
+    answer = answers.Answer(
+        ("def total_variation(x):\n    f = {'a': x}\n    style_term(f, {'a': torch.ones(1, 3, 3)}, {'a': 1.0}).item()\n"
+         "    return half(x.diff(dim=2)) + half(x.diff(dim=3))",),
+        tuple(answers.read_answers(tmp_path / "a.ipynb", TASKS)["style_term"].statements),
+    )  # fmt: skip
+    task = given._replace(earlier=("style_term",))
+    assert judge._judge(check.total_variation.__wrapped__, answer, task) == "correct"
 
 
 def test_a_right_answer_far_from_its_heading_counts(tmp_path):
     nbformat.write(new_notebook(cells=[new_code_cell("1 / 0"), new_code_cell(RIGHT + CHECK)]), tmp_path / "a.ipynb")
     (answer,) = answers.read_answers(tmp_path / "a.ipynb", TASKS).values()
-    assert answer.objection == "" and define("\n".join(answer.statements))["total_variation_l1"]
+    assert answer.objection == "" and define("\n".join(answer.statements))["total_variation"]
 
 
 def test_the_command_writes_a_table_and_names_a_folder_without_notebooks(tmp_path, monkeypatch, capsys):
@@ -181,7 +195,7 @@ def test_the_command_writes_a_table_and_names_a_folder_without_notebooks(tmp_pat
     notebook(tmp_path / "class" / f"anna_{LESSON}.ipynb", RIGHT + CHECK)
     assert cli.main(["grade", "class", "-o", "marks.csv"]) == 0
     assert "wrote marks.csv (1 students)" in capsys.readouterr().out
-    assert "anna,1,0,0,1," in (tmp_path / "marks.csv").read_text(encoding="utf-8-sig")
+    assert "anna,0,1,0,0,1," in (tmp_path / "marks.csv").read_text(encoding="utf-8-sig")
     assert cli.main(["grade", "class", "-o", "marks.csv"]) == 2  # there already
     (tmp_path / "empty").mkdir()
     with pytest.raises(LessonError, match="no notebooks"):

@@ -111,9 +111,23 @@ def test_environment_yml_lists_python_pip_and_this_project():
     assert set(extras) <= set(PROJECT["optional-dependencies"])
 
 
-def test_the_makefile_installs_the_same():
-    line = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"][-1]["pip"][0]
-    assert line.replace(".[", '".[') + '"' in (ROOT / "Makefile").read_text(encoding="utf-8")
+def test_whoever_takes_the_course_gets_the_same_without_the_test_tools():
+    install = '-e ".[lab]"'
+    makefile, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md"))
+    assert "-e .[lab]" in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
+    assert "-e .[lab]" in (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
+    assert "READY := .venv/.ready-lab\n" in makefile and '-e ".[$*]"' in makefile and f"pip install {install}" in readme
+    for target in re.findall(r"make ([a-z]+)", (ROOT / ".devcontainer" / "devcontainer.json").read_text()):
+        assert re.search(rf"^{target}: \$\(READY\)", makefile, re.MULTILINE)
+    assert json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())["postCreateCommand"]
+    docker = (ROOT / "Dockerfile").read_text()
+    assert "RUN make install" in docker and 'CMD ["make", "lab"]' in docker
+
+
+def test_every_action_is_pinned_by_commit():
+    workflows = [path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    used = [line for text in workflows for line in re.findall(r"uses: (.*)", text)]
+    assert used and all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v[\d.]+", line) for line in used)
 
 
 @pytest.fixture(scope="module")

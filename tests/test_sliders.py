@@ -132,4 +132,5 @@ def test_one_picture_needs_no_slider():
 
 
 def test_its_text_names_what_slides():
+    assert ">step</span>" in PictureSlider(three(), "step").html  # a person sees what it varies
     assert repr(PictureSlider(three(), "step")) == "PictureSlider('step': step 0, step 1, step 2)"

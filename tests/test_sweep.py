@@ -84,12 +84,31 @@ def test_the_gallery_and_the_table_have_every_run_and_the_failure(swept):
     folder, _ = swept
     page = (folder / "out" / "gallery.html").read_text()
     assert "5 of 6 runs finished" in page and "this one never works" in page and "<th>loss</th>" in page
+    assert "<th>nocturne</th>" in page and "<th>2</th><th>3</th>" in page  # the grid
+    assert page.count('<td><a href="style-') == 6 and 'href="style-wave_steps-3/tiny.html"' in page
     with (folder / "out" / "table.csv").open(newline="") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert len(rows) == 6
     assert float(rows["style-wave_steps-3"]["loss"]) == pytest.approx(3 / 7)
     assert float(rows["style-wave_steps-3"]["terms.style"]) == pytest.approx(3 / 9)
-    assert "this one never works" in rows["style-cubist_steps-2"]["failed"]
+    failed = rows["style-cubist_steps-2"]
+    assert "this one never works" in failed["failed"] and (failed["style"], failed["steps"]) == ("cubist", "2")
+    assert "%|" not in failed["failed"]
+
+
+def test_a_damaged_result_and_a_log_of_bars_are_rows_as_well(tmp_path):
+    runs = {f"a-{a}_b-{b}_c-{c}": {"a": a, "b": b, "c": c} for a in (1, 2) for b in ([1], [2]) for c in "xy"}
+    (tmp_path / "runs.json").write_text(json.dumps({"grid": ["a", "b", "c"], "runs": runs}))
+    cut, barred = (tmp_path / name for name in list(runs)[:2])
+    for folder in (cut, barred):
+        folder.mkdir()
+    (cut / "results.json").write_text('{"results": {"loss"')
+    (barred / "log.txt").write_text("begin\n 10%|#  | 1/9\r 20%|## | 2/9 [00:01, 1.2it/s]\nnst-lesson: no <wave>\n")
+    subprocess.run([sys.executable, SNAKEFILE.with_name("gallery.py"), tmp_path], check=True)
+    page = (tmp_path / "gallery.html").read_text()
+    assert page.count('class="grid"') == 2 and "<h2>c x</h2>" in page
+    assert "results.json is damaged" in page and "begin\nnst-lesson: no &lt;wave&gt;" in page and "%|" not in page
+    assert page.count("not started") == 2 * 6  # in the grids and in the table
 
 
 def test_finished_runs_are_not_repeated(swept, tmp_path):
@@ -109,6 +128,15 @@ def test_a_path_and_a_list_reach_the_command_line_as_it_takes_them(tmp_path):
     assert "-p style '/my pictures/a.jpg' -p style_layers relu1_1,relu2_1 -o" in outcome.stdout
     assert re.search(r"style-_my_pictures_a.jpg_style_layers-relu1_1,relu2_1-\w{8}/results.json", outcome.stdout)
     assert "style-wave_style_layers-relu1_1,relu2_1/results.json" in outcome.stdout
+
+
+def test_lists_of_lists_and_runs_without_extras(tmp_path):
+    grid = {"styles": [["wave", "a,b.jpg"], [["x"], ["y", "z"]]]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"lesson": "04", "extras": False, "grid": grid}))
+    outcome = sweep(tmp_path, "--dry-run", "--printshellcmds")
+    assert outcome.returncode == 0, outcome.stderr
+    assert """-p styles '["wave", "a,b.jpg"]' --no-extras -o""" in outcome.stdout
+    assert """-p styles '[["x"], ["y", "z"]]' --no-extras -o""" in outcome.stdout
 
 
 def test_every_combination_is_a_run_of_its_own(tmp_path):

@@ -61,6 +61,18 @@ def finish(widget: Worker) -> Step | None:
     return last
 
 
+def test_a_first_picture_is_shown_before_run_and_the_last_can_be_saved():
+    live = LiveTransfer(counting(3), 3, first=torch.rand(1, 3, 8, 8))
+    first = live.picture.value
+    assert first and live.picture.layout.visibility == "visible" and live.save.value == ""
+    live.run()
+    live.wait(60)
+    assert live.picture.value != first
+    assert 'download="step_3.png" href="data:image/png;base64,' in live.save.value
+    with pytest.raises(LessonError, match="first"):
+        LiveTransfer(counting(3), 3, first=torch.rand(8, 8))
+
+
 def test_before_a_run_there_is_nothing_to_stop_or_to_see():
     live = LiveTransfer(counting(3), 3)
     assert live.stop_button.disabled and not live.run_button.disabled

@@ -67,6 +67,8 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"nst-lesson {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_run(commands)
+    text = "list what can be changed in a lesson: name, type, default and meaning"
+    add_command(commands, "params", params, text).add_argument("lesson", metavar="LESSON", help="such as 04")
     add_command(commands, "doctor", doctor, "check this machine: a list of [OK] and [FAIL] with a remedy for each")
     fetch_command = add_command(commands, "fetch", fetch, "download weights, a painting or photographs ahead of class")
     fetch_command.add_argument("name", metavar="NAME", help="vgg19, vgg16, vgg16-caffe, coco-val2017, or a painting")
@@ -103,6 +105,8 @@ def _add_run(commands: Commands) -> None:
     files.add_argument("-f", "--file", metavar="FILE", help=text)
     files.add_argument("--recipe", metavar="NAME", help="a published recipe, a file of notebooks/recipes")
     command.add_argument("-o", "--out-dir", default="", metavar="DIR", help="default: runs/<lesson>-<time>")
+    text = "leave out the cells tagged `extra`: the main experiment alone"
+    command.add_argument("--no-extras", dest="extras", action="store_false", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -116,11 +120,24 @@ def run(arguments: argparse.Namespace) -> int:
     values = read_parameters(file) if file else {}
     values |= dict(arguments.parameter)
     try:
-        folder = runs.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir)
+        folder = runs.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir, extras=arguments.extras)
     except runs.RunFailed as error:
         say(*f"nst-lesson: {error}".split("\n"), error=True)
         return FAILED
     say(f"results in {short(folder)}:", *(f"  {name}" for name in sorted(results_in(folder))))
+    return 0
+
+
+def params(arguments: argparse.Namespace) -> int:
+    """Print the parameters of a lesson, in columns."""
+    from ..course.files import find_lesson
+    from ..course.lesson import Lesson
+
+    found = Lesson.read(find_lesson(arguments.lesson)).parameters.items()
+    rows = [(name, p.annotation, repr(p.default), p.comment) for name, p in found]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)] if rows else []
+    for row in rows:
+        say("  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3]]))
     return 0
 
 

@@ -39,19 +39,28 @@ SETTABLE = {"requires_grad", "data"}
 
 
 class Task(NamedTuple):
-    """An exercise of the course: its lesson's number, its function's name, points, and the names of nst it needs."""
+    """An exercise of the course: its lesson's number, its function's name, points, and the names of nst it needs.
+
+    `given` are the functions and imports of the lesson above it, as text, and `earlier` the exercises there.
+    """
 
     lesson: str
     name: str
     points: int
     uses: frozenset[str]
+    given: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A student's definitions for an exercise, as text; why some were left out, and whether its own function was."""
+    """A student's definitions for an exercise, as text, and those of the exercises above it.
+
+    `objection` says why some were left out; it is `complete` where the function itself was not.
+    """
 
     statements: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
     objection: str = ""
     complete: bool = True
 
@@ -60,11 +69,26 @@ def tasks() -> dict[str, Task]:
     """The exercises of the course by name: what the lessons' headings and solutions say. ● in a heading is a point."""
     found = {}
     for path in lessons().values():
+        given: list[str] = []
+        earlier: list[str] = []
         for heading, text, code in _sections(path):
-            if heading.startswith("### Exercise") and (name := CHECK.search("\n".join(code))):
+            name = CHECK.search("\n".join(code))
+            if heading.startswith("### Exercise") and name:
                 uses = frozenset(re.findall(r"\bnst\.(\w+)", "\n".join((text, *code)))) - {"check"}
-                found[name[1]] = Task(path.stem.partition("_")[0], name[1], max(1, heading.count("●")), uses)
+                number, points = path.stem.partition("_")[0], max(1, heading.count("●"))
+                found[name[1]] = Task(number, name[1], points, uses, tuple(given), tuple(earlier))
+                earlier.append(name[1])
+            else:
+                statements, _ = _definitions(code)
+                given += [ast.unparse(s) for s in statements if _handed_on(s)]
     return found
+
+
+def _handed_on(statement: ast.stmt) -> bool:
+    """Whether what a lesson defines is there for its exercises: functions, and imports that an answer may use."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return not _objection(statement, frozenset())
+    return isinstance(statement, ast.FunctionDef)
 
 
 def read_answers(path: Path, wanted: dict[str, Task]) -> dict[str, Answer]:
@@ -81,7 +105,7 @@ def read_answers(path: Path, wanted: dict[str, Task]) -> dict[str, Answer]:
             run = [s for s in statements if not objections[s]]
             objection = next(filter(None, objections.values()), trouble)
             complete = not objection or any(name in _defined(s) for s in run)
-            answers[name] = Answer((*earlier, *map(ast.unparse, run)), objection, complete)
+            answers[name] = Answer(tuple(map(ast.unparse, run)), tuple(earlier), objection, complete)
         earlier += [ast.unparse(s) for s in statements if isinstance(s, KEPT[:4]) and not _objection(s, frozenset())]
     return answers
 

@@ -69,6 +69,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _device() -> Iterator[Finding]:
+    import psutil
     import torch
 
     from ..networks.backbones import resolve_device
@@ -79,6 +80,9 @@ def _device() -> Iterator[Finding]:
     cores, threads = os.cpu_count() or 1, torch.get_num_threads()
     remedy = "unset OMP_NUM_THREADS, or call torch.set_num_threads"
     yield Finding(True if threads > 1 or cores == 1 else None, f"{cores} cores, of which torch uses {threads}", remedy)
+    busy = psutil.getloadavg()[0]  # how many processes wanted to compute, over the last minute
+    remedy = "other programs compute as well, and everything here takes longer: end them, or shut down other kernels"
+    yield Finding(True if busy < cores + 0.5 else None, f"{busy:.1f} processes at work on {cores} cores", remedy)
 
 
 def _memory() -> Iterator[Finding]:

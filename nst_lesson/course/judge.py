@@ -113,19 +113,31 @@ def _serve(sender: Connection, token: str, answer: Answer, task: Task) -> None:
 def _judge(check: Callable[[Callable], None], answer: Answer, task: Task) -> str:
     """Run the definitions, then the check on the function that they define."""
     everything = importlib.import_module("nst_lesson")
+    lesson: dict[str, Any] = {"torch": torch, "nst": everything}
+    _run_all(task.given, lesson)
+    ours = {name: other for name in task.earlier if (other := getattr(checks, name).otherwise)}
     course = types.SimpleNamespace(**{name: getattr(everything, name, None) for name in task.uses})
-    namespace: dict[str, Any] = {"__name__": "answer", "torch": torch, "nst": course}
-    trouble = ""
-    for number, statement in enumerate(answer.statements):
-        file = f"<answer {number}>"
-        linecache.cache[file] = (len(statement), None, statement.splitlines(keepends=True), file)
-        try:
-            exec(compile(statement, file, "exec"), namespace)
-        except Exception as error:  # a later statement may be all right without it
-            trouble = f" ({type(error).__name__}: {error})"
+    namespace = {"__name__": "answer"} | {k: v for k, v in lesson.items() if not k.startswith("_")}
+    namespace |= {"torch": torch, "nst": course}
+    _run_all(answer.earlier, namespace)
+    namespace |= ours  # as in the notebook, where a wrong answer to an earlier exercise does not spoil a later one
+    trouble = _run_all(answer.statements, namespace)
     if not callable(function := namespace.get(task.name)):
         return f"not yet - it defines no function {task.name}{trouble}"
     return framework.judge(check, lambda *inputs, **named: _plain(function(*map(_given, inputs), **named)))
+
+
+def _run_all(statements: tuple[str, ...], namespace: dict[str, Any]) -> str:
+    """Run definitions one by one; the last trouble, since a later one may be all right without an earlier one."""
+    trouble = ""
+    for statement in statements:
+        file = f"<answer {len(linecache.cache)}>"
+        linecache.cache[file] = (len(statement), None, statement.splitlines(keepends=True), file)
+        try:
+            exec(compile(statement, file, "exec"), namespace)
+        except Exception as error:
+            trouble = f" ({type(error).__name__}: {error})"
+    return trouble
 
 
 def _plain(result: Any) -> Any:

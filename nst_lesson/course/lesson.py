@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 import io
 import json
 import math
 import os
+import re
 import reprlib
 import tokenize
 import types
@@ -20,14 +22,16 @@ from nbformat import NotebookNode
 
 from ..errors import LessonError, ParameterError, unknown
 from ..paths import user_path
+from ..pictures.images import check_source
 from .files import read_notebook, title_of
 
 PLAIN: dict[str, type] = {kind.__name__: kind for kind in (bool, int, float, str)}
-FILES = (  # the parameters whose value may be a file of the user's, or a list of them
-    *("content", "style", "second_style", "mask", "portrait", "face_style", "video"),
-    *("others", "styles", "other_contents", "other_styles"),
-)
-FOLDERS = ("images",)  # and those whose value may be a folder
+# What a parameter's value means, by its name: the one place that says so.
+PICTURE = re.compile(r"(\w+_)?(contents?|styles?|portrait|others|photos?)")  # a picture, or a list of them
+PICTURE_OR_WORD = ("mask",)  # a picture, or a word that the lesson knows
+FILES = ("video",)  # a file, or ""
+FOLDERS = ("images",)  # a folder, or ""
+EXTRA = "extra"  # the tag of cells that a run of the main experiment alone leaves out
 
 
 class Parameter(NamedTuple):
@@ -36,6 +40,11 @@ class Parameter(NamedTuple):
     kind: Any
     default: Any
     comment: str
+
+    @property
+    def annotation(self) -> str:
+        """The type as Python writes it, such as `int | None`."""
+        return self.kind.__name__ if isinstance(self.kind, type) and not get_args(self.kind) else str(self.kind)
 
 
 @dataclass(frozen=True)
@@ -79,9 +88,10 @@ class Lesson:
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
     def check(self, values: Mapping[str, object]) -> dict[str, Any]:
-        """The values as the lesson's own types, ready to inject; existing picture files become absolute paths.
+        """The values as the lesson's own types, ready to inject; existing files become absolute paths.
 
-        Raises ParameterError for an unknown name (with the most similar one) and for a value of another type.
+        Raises ParameterError for an unknown name (with the most similar one), for a value of another type, and for a
+        picture, file or folder that is not there.
         """
         parsed = {}
         for name, value in values.items():
@@ -89,18 +99,29 @@ class Lesson:
                 raise unknown("parameter", name, self.parameters)
             kind = self.parameters[name].kind
             try:
-                parsed[name] = _absolute(name, parse_value(value, kind))
-            except (ValueError, TypeError, OverflowError):
+                parsed[name] = parse_value(value, kind)
+            except (ValueError, TypeError, OverflowError, RecursionError):
                 got = reprlib.repr(value)[:100]  # aliases in YAML may stand for gigabytes
                 message = f"parameter {name} of {self.name}: expected {describe(kind)}, got {got}"
                 raise ParameterError(message) from None
+            try:
+                parsed[name] = _absolute(name, parsed[name])
+            except LessonError as error:
+                raise ParameterError(f"parameter {name} of {self.name}: {error}") from None
         return parsed
+
+    def main_experiment(self) -> NotebookNode:
+        """The notebook without the cells tagged `extra`, which a sweep over the main experiment need not pay for."""
+        notebook = copy.deepcopy(self.notebook)
+        notebook.cells = [cell for cell in notebook.cells if EXTRA not in cell.metadata.get("tags", [])]
+        return notebook
 
 
 def _parameters(source: str) -> dict[str, Parameter]:
     """The parameters in the source of a cell. Raises SyntaxError, TypeError and ValueError.
 
-    Types are read from the source, since papermill guesses them from the values and does not know `int | None`.
+    A type is what the source says, and None as well where that is the default: `size: int = None`, since papermill
+    reads one simple annotation a line and does not know `int | None`. Nothing of it is evaluated.
     """
     lines = [line for line in ast.parse(source).body if isinstance(line, ast.AnnAssign)]
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -110,7 +131,8 @@ def _parameters(source: str) -> dict[str, Parameter]:
         if line.value is None:
             raise ValueError(f"{ast.unparse(line.target)} has no default")
         comment = comments.get(line.lineno) or comments.get(line.end_lineno or 0, "")
-        found[ast.unparse(line.target)] = Parameter(_type_of(line.annotation), ast.literal_eval(line.value), comment)
+        kind, default = _type_of(line.annotation), ast.literal_eval(line.value)
+        found[ast.unparse(line.target)] = Parameter(kind | None if default is None else kind, default, comment)
     return found
 
 
@@ -153,12 +175,17 @@ def parse_value(value: object, kind: Any) -> Any:
     if isinstance(kind, types.UnionType):
         return _parse_union(value, get_args(kind))
     if get_origin(kind) in (list, tuple):
-        items = value.split(",") if isinstance(value, str) else value
+        items = _items(value) if isinstance(value, str) else value
         if not isinstance(items, list):
             raise TypeError
         texts = [item.strip() if isinstance(item, str) else item for item in items]
         return [parse_value(item, get_args(kind)[0]) for item in texts if item != ""]
     return _parse_plain(value, kind)
+
+
+def _items(text: str) -> Any:
+    """The items of a list from the command line: with commas, or in brackets as JSON."""
+    return json.loads(text) if text.lstrip().startswith("[") else text.split(",")
 
 
 def _parse_union(value: object, members: Sequence[type]) -> Any:
@@ -190,14 +217,25 @@ def _parse_plain(value: Any, kind: type) -> bool | int | float | str:
 
 
 def _absolute(name: str, value: Any) -> Any:
-    """An existing file or folder (or each in a list) made absolute, since a kernel may run in another folder."""
+    """A file or folder (or each in a list) made absolute, since a kernel may run in another folder; names stay.
+
+    Raises LessonError where a picture has no such name, or a file or folder is not there.
+    """
     if isinstance(value, list):
         return [_absolute(name, item) for item in value]
     if not isinstance(value, str):
         return value
     place = os.path.expanduser(value)
-    exists = (name in FILES and os.path.isfile(place)) or (name in FOLDERS and os.path.isdir(place))
-    return os.path.abspath(place) if exists else value
+    if PICTURE.fullmatch(name):
+        check_source(value)
+    if PICTURE.fullmatch(name) or name in PICTURE_OR_WORD:
+        return os.path.abspath(place) if os.path.isfile(place) else value
+    for names, there, what in ((FILES, os.path.isfile, "file"), (FOLDERS, os.path.isdir, "folder")):
+        if name in names and value:
+            if not there(place):
+                raise LessonError(f"there is no {what} {value!r}")
+            return os.path.abspath(place)
+    return value
 
 
 def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:

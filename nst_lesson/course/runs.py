@@ -10,7 +10,9 @@ import logging
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +52,19 @@ class OwnKernel(AsyncKernelManager):
 
 
 def run_lesson(
-    lesson: str | os.PathLike[str], parameters: Mapping[str, object] | None = None, *, out_dir: str = ""
+    lesson: str | os.PathLike[str],
+    parameters: Mapping[str, object] | None = None,
+    *,
+    out_dir: str = "",
+    extras: bool = True,
 ) -> Path:
     """Execute a lesson with papermill and return the folder of the run.
 
     The folder gets the executed notebook, an HTML page of it, and what the lesson itself writes there; its
-    results.json also gets every parameter, so that `read_parameters` can have the run repeated. `lesson` is as in
-    `find_lesson`; `parameters` are text or typed values, checked before a kernel starts; `out_dir` is as in
-    `paths.run_folder`. Nothing is replaced but what earlier runs left in the folder, and that by a run that succeeds.
+    results.json also gets every parameter, so that `read_parameters` can have the run repeated, and the seconds that
+    the whole run took. `lesson` is as in `find_lesson`; `parameters` are text or typed values, checked before a kernel
+    starts; `out_dir` is as in `paths.run_folder`. Without `extras` the cells tagged `extra` are left out: the main
+    experiment alone. Nothing is replaced but what earlier runs left in the folder, and that by a run that succeeds.
 
     Raises LessonError for bad input, found here or by the lesson, for a folder that holds the lesson itself or is in
     use by another run, and where it cannot be written; RunFailed where a cell fails otherwise, and then the notebook
@@ -75,17 +82,23 @@ def run_lesson(
             if "out_dir" in found.parameters:
                 values["out_dir"] = str(made)
             try:
-                _execute(found.notebook, executed, values, found.title)
+                begin = time.monotonic()
+                notebook = found.notebook if extras else found.main_experiment()
+                _execute(notebook, executed, values, found.title)
             except RunFailed as error:
                 _hide(made, executed)
                 kept = free_path(folder / f"{found.name}-failed.ipynb")
                 os.replace(executed, kept)
                 raise RunFailed(f"{error}\nthe notebook up to there: {kept}") from None
             if (results := made / "results.json").is_file():
-                _record(results, found, values)
+                about = {"extras": extras, "total_seconds": round(time.monotonic() - begin, 1)}
+                _record(results, found, values, about | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
                 _hide(made, results)
             _hide(made, executed)
-            write_page(executed, executed.with_suffix(".html"))
+            try:
+                write_page(executed, executed.with_suffix(".html"))
+            except Exception as error:  # nbconvert's templates may lie elsewhere: the run is done all the same
+                logging.getLogger(__name__).warning("no page of this run: %s", " ".join(str(error).split())[:200])
             move_results(made, folder, executed)
     return folder
 
@@ -96,8 +109,8 @@ def _hide(made: Path, file: Path) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def _record(results: Path, lesson: Lesson, values: Mapping[str, Any]) -> None:
-    """Write a run's lesson and parameters into its results.json; one that is not a JSON object stays as it is."""
+def _record(results: Path, lesson: Lesson, values: Mapping[str, Any], about: Mapping[str, object]) -> None:
+    """Write what is known of a run into its results.json; one that is not a JSON object stays as it is."""
     parameters = {name: value for name, value in {**lesson.defaults, **values}.items() if name != "out_dir"}
     try:
         record = json.loads(results.read_text(encoding="utf-8"))
@@ -105,7 +118,7 @@ def _record(results: Path, lesson: Lesson, values: Mapping[str, Any]) -> None:
         return
     if not isinstance(record, dict):
         return
-    text = json.dumps({"lesson": lesson.name, "parameters": parameters} | record, indent=1)
+    text = json.dumps({"lesson": lesson.name, "parameters": parameters, **about} | record, indent=1)
     results.write_text(text + "\n", encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,11 +54,12 @@ def peak_memory_mb() -> float:
 def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Mapping) -> Path:
     """Write results.json into a run's folder: its settings, its results, peak memory, machine and versions.
 
-    Values must be JSON's own types; a tensor or NaN raises (ValueError, TypeError), and nothing is written.
+    A space in a key becomes "_". Values must be JSON's own types; a tensor or NaN raises (ValueError, TypeError), and
+    nothing is written.
     """
     record = {
-        "settings": dict(settings),
-        "results": dict(results),
+        "settings": _without_spaces(settings),
+        "results": _without_spaces(results),
         "peak_memory_mb": round(peak_memory_mb()),
         "machine": {"system": platform.system(), "cores": os.cpu_count(), "torch_threads": torch.get_num_threads()},
         "versions": _versions(),
@@ -67,6 +69,13 @@ def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Map
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _without_spaces(value: Any) -> Any:
+    """Mappings, also in lists and in one another, with keys that have no spaces."""
+    if isinstance(value, Mapping):
+        return {str(key).replace(" ", "_"): _without_spaces(item) for key, item in value.items()}
+    return [_without_spaces(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _versions() -> dict[str, str]:

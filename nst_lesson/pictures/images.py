@@ -121,6 +121,21 @@ def load_alpha(source: str | os.PathLike[str], size: int | None = None) -> Tenso
         return to_tensor(opacity.resize(_fit(opacity.size, size, False), Image.Resampling.LANCZOS)).unsqueeze(0)
 
 
+def check_source(source: str) -> None:
+    """Raise ImageError, as `load_image` does, where nothing is named or at hand; nothing is read or downloaded."""
+    samples = (*photo_names(), *style_names(), *download_names())
+    if source in samples or source.lower().startswith(("http://", "https://")):
+        return
+    path = user_path(source)
+    if os.path.isdir(path):
+        raise ImageError(f"{source or path} is a folder: name one image in it")
+    if not os.path.isfile(path):
+        try:
+            raise ImageError(_why_not_a_file(path, source))
+        except OSError as error:  # a name that no file can have
+            raise ImageError(f"cannot read {source[:80]} ({error.strerror})") from None
+
+
 def save_image(image: Tensor, path: str | os.PathLike[str], opacity: Tensor | None = None) -> None:
     """Write `image`, (1, 3, H, W) or (3, H, W) in [0, 1] (clamped), as PNG, JPEG or WebP by the suffix of `path`.
 

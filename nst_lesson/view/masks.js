@@ -52,8 +52,10 @@ function render({ model, el }) {
   pen.lineCap = pen.lineJoin = "round";
   const board = make(
     "div", `position: relative; width: 100%; aspect-ratio: ${width} / ${height}; cursor: crosshair; user-select: none`,
-    {}, photo, canvas,
+    { tabIndex: 0, role: "application", ariaLabel: "mask over the picture: arrow keys move the cross, Space marks" },
+    photo, canvas,
   );
+  board.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take the keys
   const info = make("span", "font: 13px sans-serif; white-space: nowrap");
   const tools = make("div", "display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; margin: 6px 0");
   el.append(make("div", `width: ${model.get("_width")}px; max-width: 100%`, {}, board, tools));
@@ -93,6 +95,7 @@ function render({ model, el }) {
     return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
   }
 
+  let mark; // what a click or Space does at a point, in pixels of the picture
   const clear = make("button", "", { textContent: "Clear", type: "button", className: "jupyter-button" });
   tools.append(clear);
   if (byRegions) {
@@ -103,8 +106,9 @@ function render({ model, el }) {
         ${lines} stroke="#000" stroke-opacity="0.35" stroke-width="2.5"/>
         ${lines} stroke="#fff" stroke-width="1"/>
       </svg>`);
-    board.onclick = (event) => {
-      const [x, y] = at(event).map(Math.floor);
+    board.onclick = (event) => mark(at(event));
+    mark = (point) => {
+      const [x, y] = point.map(Math.floor);
       const label = labels[place(Math.min(y, height - 1) * width + Math.min(x, width - 1))];
       const chosen = model.get("chosen");
       const without = chosen.filter((other) => other !== label);
@@ -125,8 +129,7 @@ function render({ model, el }) {
     const eraser = make("input", "margin: 0 4px 0 0", { type: "checkbox" });
     let last = null;
 
-    function stroke(event) {
-      const next = at(event);
+    function stroke(next) {
       pen.globalCompositeOperation = eraser.checked ? "destination-out" : "source-over";
       pen.lineWidth = size.value;
       pen.beginPath();
@@ -149,14 +152,48 @@ function render({ model, el }) {
     board.onpointerdown = (event) => {
       if (event.button !== 0) return;
       board.setPointerCapture(event.pointerId);
-      stroke(event);
+      stroke(at(event));
     };
-    board.onpointermove = (event) => { if (last) stroke(event); };
+    board.onpointermove = (event) => { if (last) stroke(at(event)); };
     board.onpointerup = board.onpointercancel = end;
+    mark = (point) => {
+      stroke(point);
+      end();
+    };
     const label = "display: flex; align-items: center; font: 13px sans-serif";
     const controls = make("div", "display: flex; gap: 12px; align-items: center");
     controls.append(make("label", `${label}; gap: 6px`, {}, "Brush", size), make("label", label, {}, eraser, "Erase"));
     return controls;
+  }
+
+  keyboard();
+
+  /** A cross that the arrow keys move, finely with Shift, and that Space or Enter uses; it is seen with the focus. */
+  function keyboard() {
+    const longer = Math.max(height, width);
+    const point = [width / 2, height / 2];
+    const cross = make("div", `position: absolute; width: 12px; height: 12px; margin: -8px 0 0 -8px; display: none;
+      border: 2px solid #fff; outline: 2px solid #000; border-radius: 50%; pointer-events: none`);
+    board.append(cross);
+    const show = () => {
+      cross.style.left = `${(100 * point[0]) / width}%`;
+      cross.style.top = `${(100 * point[1]) / height}%`;
+      cross.style.display = board.matches(":focus-visible") ? "block" : "none";
+    };
+    board.onfocus = board.onblur = show;
+    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    board.onkeydown = (event) => {
+      if (event.key in moves) {
+        const far = event.shiftKey ? 1 : Math.ceil(longer / 40);
+        [width, height].forEach((side, n) => {
+          point[n] = Math.min(side - 0.5, Math.max(0.5, point[n] + far * moves[event.key][n]));
+        });
+        show();
+      } else if (event.key === " " || event.key === "Enter") mark(point);
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    };
   }
 
   tools.append(info);

@@ -42,6 +42,7 @@ STACK = """
     style="display: block; width: 100%; margin: 4px 0" data-lm-suppress-shortcuts="true"
     oninput="for (const [n, e] of Array.from(this.previousElementSibling.children).entries())
       e.style.display = n == this.value ? 'block' : 'none'">
+  <span style="display: block; font: 13px sans-serif; text-align: center" aria-hidden="true">{name}</span>
 </div>
 """
 LAYER = """<div style="display: {display}; position: relative; font: 12px sans-serif; color: #fff">

@@ -6,6 +6,7 @@ They use only what ipywidgets 7.7 (Colab) and 8 share, and in a thread never pyp
 from __future__ import annotations
 
 import atexit
+import base64
 import html
 import io
 import threading
@@ -94,7 +95,9 @@ class Worker(ipywidgets.VBox):
                 self.error = error
                 bad_input = isinstance(error, LessonError)  # whose one line says all
                 text = str(error) if bad_input else "".join(traceback.format_exception_only(error))
-                self.message.value = f"<pre style='color:#b00020;white-space:pre-wrap'>{html.escape(text)}</pre>"
+                self.message.value = (
+                    f"<pre style='color:var(--jp-error-color1,#d32f2f);white-space:pre-wrap'>{html.escape(text)}</pre>"
+                )
 
 
 _at_work: set[Worker] = set()
@@ -113,10 +116,13 @@ class LiveTransfer(Worker):
     """A run of steps that is watched as it paints: Run, Stop, a progress bar and the picture.
 
     `begin` makes a fresh iterator of Steps, for instance `lambda: nst.transfer(content, style, backbone, steps=100)`.
-    Stop takes effect after the step in hand. `.step` is the last Step (None before the first).
+    Stop takes effect after the step in hand. `.step` is the last Step (None before the first). `first` is a picture
+    (1, 3, H, W) in [0, 1] to show until Run is pressed. *Save picture*, once a run has ended, is a download.
     """
 
-    def __init__(self, begin: Callable[[], Iterator[Step]], steps: int, *, size: int = 384) -> None:
+    def __init__(
+        self, begin: Callable[[], Iterator[Step]], steps: int, *, size: int = 384, first: Tensor | None = None
+    ) -> None:
         self.begin = begin
         self.step: Step | None = None
         self._stop = threading.Event()
@@ -126,8 +132,12 @@ class LiveTransfer(Worker):
         self.picture = ipywidgets.Image(format="jpeg", width=size, layout=ipywidgets.Layout(visibility="hidden"))
         self.run_button.on_click(lambda _: self.run())
         self.stop_button.on_click(lambda _: self.stop())
-        self.controls = _row(self.run_button, self.stop_button, self.bar)
+        self.save = ipywidgets.HTML()
+        self.controls = _row(self.run_button, self.stop_button, self.bar, self.save)
         super().__init__(self.controls, self.picture)
+        if first is not None:
+            check_images(first=first)
+            self._show(first)
 
     def run(self) -> None:
         """Start from the beginning. A second click while it runs does nothing."""
@@ -156,7 +166,7 @@ class LiveTransfer(Worker):
 
     def _paint(self, stop: threading.Event) -> None:
         """Take the steps until `stop`, and draw some of them."""
-        self.step, drawn = None, 0.0
+        self.step, self.save.value, drawn = None, "", 0.0
         for step in self.begin():
             self.step = step
             if stop.is_set():
@@ -166,6 +176,7 @@ class LiveTransfer(Worker):
                 drawn = time.monotonic()
         if self.step:
             self._draw(self.step)
+            self.save.value = _download(self.step.image, f"step_{self.step.index}.png")
 
     def _draw(self, step: Step) -> None:
         self._show(step.image)
@@ -210,13 +221,15 @@ class StyleMixer(LiveTransfer):
             **look,
         )
         super().__init__(
-            lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()), steps, size=size
+            lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()),
+            steps,
+            size=size,
+            first=content,
         )
         sliders = [*self.weights.values(), self.style_weight]
         for slider in sliders:
             slider.observe(lambda _: self.restart(), "value")
         self.children = [self.controls, _row(self.picture, ipywidgets.VBox(sliders)), self.message]
-        self._show(content)
 
     def settings(self) -> dict[str, Any]:
         """What the sliders say, as arguments of `transfer`."""
@@ -248,7 +261,9 @@ class Explorer(Worker):
             for n, label in enumerate(menus)
         ]
         self.layer = ipywidgets.Dropdown(options=layers, description="layer")
-        self.upload = ipywidgets.FileUpload(accept="image/*", description="Own picture")
+        self.upload = ipywidgets.FileUpload(
+            accept="image/*", description="Own picture", tooltip="show a picture file of yours"
+        )
         self.caption = ipywidgets.HTML()
         self._uploads: deque[bytes] = deque()
         self._received, self._taken = 0, 0  # uploads that came, and those that the thread has dealt with
@@ -374,6 +389,14 @@ class GramExplorer(Explorer):
         self.pictures.value = show_images(pictures, width=5).data
         matrices = {"Gram matrix G": gram[0], "Gram matrix A": target[0], "G − A": (gram - target)[0]}
         self.matrices.value = show_maps(matrices, width=10, signed=True).data
+
+
+def _download(image: Tensor, name: str) -> str:
+    """A link that looks like a button and saves a picture, which is in the link itself."""
+    buffer = io.BytesIO()
+    to_pil(image).save(buffer, format="png")
+    address = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return f'<a class="jupyter-button" download="{name}" href="{address}">Save picture</a>'
 
 
 def _row(*children: ipywidgets.Widget) -> ipywidgets.HBox:
