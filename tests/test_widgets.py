@@ -456,7 +456,7 @@ def test_a_broken_upload_is_one_red_line_and_raised_and_then_forgotten(pocket, i
     with pytest.raises(ImageError):
         finish(explorer)
     line = explorer.message.value
-    assert "#b00020" in line and "\n" not in line and "export it again" in line
+    assert "--jp-error-color1" in line and "\n" not in line and "export it again" in line
     assert explorer.menus[0].options == ("a", "b", "c")
     explorer.menus[0].value = "b"
     finish(explorer)
@@ -478,7 +478,7 @@ def test_the_error_of_an_upload_outlives_a_drawing_that_was_asked_for_before_it(
     gate.set()
     with pytest.raises(ImageError):
         finish(explorer)
-    assert "#b00020" in explorer.message.value
+    assert "--jp-error-color1" in explorer.message.value
 
 
 @pytest.mark.parametrize("kind", [LayerExplorer, GramExplorer])

@@ -97,6 +97,8 @@ def run_lesson(
             _hide(made, executed)
             try:
                 write_page(executed, executed.with_suffix(".html"))
+            except OSError:
+                raise
             except Exception as error:  # nbconvert's templates may lie elsewhere: the run is done all the same
                 logging.getLogger(__name__).warning("no page of this run: %s", " ".join(str(error).split())[:200])
             move_results(made, folder, executed)
