@@ -74,67 +74,76 @@ def up_in_place(x, weight, bias):
     return up(x, weight, bias)
 
 
-def terms(network, photographs, vgg, grams, target=None, mix=False):
+def block(x, first, second):
+    return x + second(torch.relu(first(x)))
+
+
+def block_by_layers(x, first, second):
+    correction = first(x)
+    correction.relu_()  # in place, and on a tensor of its own
+    return torch.add(second(correction), x)
+
+
+def block_in_place(x, first, second):
+    x += second(torch.relu(first(x)))
+    return x
+
+
+def terms(network, photographs, vgg, grams, target=None, mix=False, layer="relu3_3"):
     """The content of a batch, and the style of each layer, both summed over the batch."""
     painted = network(photographs)
-    mine = vgg(painted, ["relu4_2", *grams])
-    theirs = vgg(photographs if target is None else target(painted), ["relu4_2"])
+    mine = vgg(painted, [layer, *grams])
+    theirs = vgg(photographs if target is None else target(painted), [layer])
     if mix:
-        mine |= {k: f.permute(1, 0, 2, 3).flatten(1)[None, :, :, None] for k, f in mine.items() if k != "relu4_2"}
-    content = nst.content_loss(mine["relu4_2"], theirs["relu4_2"])
+        mine |= {k: f.permute(1, 0, 2, 3).flatten(1)[None, :, :, None] for k, f in mine.items() if k != layer}
+    content = nst.content_loss(mine[layer], theirs[layer])
     return content, torch.stack([nst.style_loss(nst.gram_matrix(mine[k]), g) for k, g in grams.items()])
 
 
 def combined(combine, **options):
-    """An answer that combines content and the styles of all layers; both are summed over the 2 photographs."""
-    return lambda *a: combine(*terms(*a, **options))
+    """An answer that combines content and the styles of all layers, both summed over the photographs; n of these."""
+    return lambda *a: combine(*terms(*a, **options), len(a[1]))
 
 
 def one_by_one(network, photographs, vgg, grams):
     """Picture by picture, with the formulas written out in float64."""
     total = 0.0
     for photograph in photographs.split(1):
-        mine = vgg(network(photograph), [*grams, "relu4_2"])
-        f, p = mine["relu4_2"].double(), vgg(photograph, ["relu4_2"])["relu4_2"].double()
+        mine = vgg(network(photograph), [*grams, "relu3_3"])
+        f, p = mine["relu3_3"].double(), vgg(photograph, ["relu3_3"])["relu3_3"].double()
         total += (f - p).norm() ** 2 / p.norm() ** 2
         for name, gram in grams.items():
             features = mine[name][0].flatten(1)
             difference = (features @ features.T / features.shape[1] - gram[0]).norm()
-            total += 3 * (difference / gram.norm()) ** 2 / len(grams)
+            total += 10 * (difference / gram.norm()) ** 2 / len(grams)
     return total / len(photographs)
 
 
 def turned_around(network, photographs, vgg, grams):
-    mine, theirs = vgg(network(photographs), ["relu4_2"])["relu4_2"], vgg(photographs, ["relu4_2"])["relu4_2"]
+    mine, theirs = vgg(network(photographs), ["relu3_3"])["relu3_3"], vgg(photographs, ["relu3_3"])["relu3_3"]
     style = terms(network, photographs, vgg, grams)[1].mean()
-    return (nst.content_loss(theirs, mine) + 3 * style) / 2
+    return (nst.content_loss(theirs, mine) + 10 * style) / len(photographs)
 
 
 def style_of_the_photographs(network, *a):
-    return (terms(network, *a)[0] + 3 * terms(lambda x: x, *a)[1].mean()) / 2
-
-
-def style_alone_learns(*a):
-    content, styles = terms(*a)
-    return (content.detach() + 3 * styles.mean()) / 2
-
-
-def content_alone_learns(*a):
-    content, styles = terms(*a)
-    return (content + 3 * styles.mean().detach()) / 2
+    return (terms(network, *a)[0] + 10 * terms(lambda x: x, *a)[1].mean()) / len(a[0])
 
 
 def network_without_gradient(network, photographs, vgg, grams):
     with torch.no_grad():
         painted = network(photographs)
     content, styles = terms(lambda _: painted.requires_grad_(), photographs, vgg, grams)
-    return (content + 3 * styles.mean()) / 2
+    return (content + 10 * styles.mean()) / len(photographs)
 
 
 def goes_backward(*a):
-    loss = combined(lambda c, s: (c + 3 * s.mean()) / 2)(*a)
+    loss = combined(right_loss)(*a)
     loss.backward(retain_graph=True)
     return loss
+
+
+def right_loss(content, styles, n):
+    return (content + 10 * styles.mean()) / n
 
 
 def restarting(step, place, batch, n, batches=lambda n, batch: math.ceil(n / batch)):
@@ -156,11 +165,13 @@ RIGHT = [
     ("instance_norm", norm),
     ("instance_norm", norm_in_loops),
     ("instance_norm", lambda x, w, b, eps=1e-5: F.instance_norm(x, weight=w, bias=b, eps=eps)),
+    ("residual_block", block),
+    ("residual_block", block_by_layers),
     ("resize_convolution", up),
     ("resize_convolution", up_by_layers),
     ("resize_convolution", up_in_double),
     ("fast_loss", one_by_one),
-    ("fast_loss", combined(lambda c, s: c / 2 + 1.5 * s.mean())),  # the target with its graph, which leads nowhere
+    ("fast_loss", combined(right_loss)),  # the target with its graph, which leads nowhere
     ("draw_of", counted),
     ("draw_of", lambda step, place, batch, n: divmod(batch * step - batch + place, n)),
 ]
@@ -190,6 +201,25 @@ WRONG = [
     ("instance_norm", norm_of_constants, "do not detach them"),
     ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w.detach(), b.detach(), eps), "reaches weight and bias"),
     ("instance_norm", lambda *a: norm(*a).flatten(1), "returns the shape"),
+    ("residual_block", lambda x, f, g: g(f(x).relu()), "leaves out x"),
+    ("residual_block", lambda x, f, g: x + g(f(x)), "leaves out the ReLU"),
+    ("residual_block", lambda x, f, g: x + g(f(x)).relu(), "only ReLU after the second layer"),
+    ("residual_block", lambda x, f, g: block(x, f, lambda y: g(y).relu()), "must be able to subtract"),
+    ("residual_block", lambda *a: block(*a).relu(), "after the sum"),
+    ("residual_block", lambda x, f, g: x + g(f(x.relu())), "before the first layer"),
+    ("residual_block", lambda x, f, g: x.relu() + g(f(x).relu()), "the ReLU of x"),
+    ("residual_block", lambda x, f, g: f(x).relu() + g(f(x).relu()), "what the first layer made"),
+    ("residual_block", lambda x, f, g: g(x + f(x).relu()), "before the second layer"),
+    ("residual_block", lambda x, f, g: block(x, f, f), "first layer twice"),
+    ("residual_block", lambda x, f, g: block(x, g, g), "second layer twice"),
+    ("residual_block", lambda x, f, g: block(x, g, f), "exchanged"),
+    ("residual_block", lambda x, f, g: x * g(f(x).relu()), "it multiplies"),
+    ("residual_block", lambda x, f, g: block(x, f, g) / 2, "the mean of the two"),
+    ("residual_block", lambda x, f, g: 3 * block(x, f, g), "its values are wrong"),
+    ("residual_block", lambda x, f, g: block(x, f, g)[:1], "returns the shape"),
+    ("residual_block", block_in_place, "modifies its input"),
+    ("residual_block", lambda x, f, g: x.detach() + g(f(x).relu()), "a part of it is detached"),
+    ("residual_block", lambda x, f, g: x + g(f(x).relu()).detach(), "reaches the input or the layers"),
     ("resize_convolution", lambda *a: up(*a, mode="bilinear"), "bilinearly"),
     ("resize_convolution", lambda *a: up(*a, padding="constant"), "pads with zeros"),
     ("resize_convolution", lambda *a: up(*a, padding="replicate"), "repeats the border"),
@@ -205,28 +235,33 @@ WRONG = [
     ("resize_convolution", up_in_place, "modifies its input"),
     ("resize_convolution", lambda *a: up(*a).detach(), "detaches the graph"),
     ("resize_convolution", lambda x, w, b: up(x, w.detach(), b), "reaches weight and bias"),
-    ("fast_loss", combined(lambda c, s: (c + 3 * s.mean()) / 2, target=lambda p: p), "not the network's own output"),
-    ("fast_loss", combined(lambda c, s: 1.5 * s.mean()), "missing or zero"),
-    ("fast_loss", combined(lambda c, s: c / 2), "style term is missing"),
-    ("fast_loss", combined(lambda c, s: c + 3 * s.mean()), "sums over the batch"),
-    ("fast_loss", combined(lambda c, s: c / 2 + 3 * s.mean()), "sums style over the batch"),
-    ("fast_loss", combined(lambda c, s: c + 1.5 * s.mean()), "sums content over the batch"),
-    ("fast_loss", combined(lambda c, s: (c + 3 * s.sum()) / 2), "sums over the style layers"),
-    ("fast_loss", combined(lambda c, s: c + 3 * s.sum()), "style layers and over the batch"),
-    ("fast_loss", combined(lambda c, s: c / 2 + 3 * s.mean(), mix=True), "side by side"),
-    ("fast_loss", combined(lambda c, s: c / 2 + 1.5 * s.mean(), mix=True), "then it divides"),
-    ("fast_loss", combined(lambda c, s: (c + s.mean()) / 2), "forgets the style weight"),
-    ("fast_loss", combined(lambda c, s: (3 * c + s.mean()) / 2), "weights are exchanged"),
+    ("fast_loss", combined(right_loss, target=lambda p: p), "not the network's own output"),
+    ("fast_loss", combined(lambda c, s, n: 10 * s.mean() / n), "missing or zero"),
+    ("fast_loss", combined(lambda c, s, n: c / n), "style term is missing"),
+    ("fast_loss", combined(lambda c, s, n: c + 10 * s.mean()), "sums over the batch"),
+    ("fast_loss", combined(lambda c, s, n: c / n + 10 * s.mean()), "sums style over the batch"),
+    ("fast_loss", combined(lambda c, s, n: c + 10 * s.mean() / n), "sums content over the batch"),
+    ("fast_loss", combined(lambda c, s, n: (c + 10 * s.sum()) / n), "sums over the style layers"),
+    ("fast_loss", combined(lambda c, s, n: c + 10 * s.sum()), "style layers and over the batch"),
+    ("fast_loss", combined(lambda c, s, n: (c + 10 * s.sum() / 4) / n), "divides style by 4: there are 3 layers"),
+    ("fast_loss", combined(lambda c, s, n: (c + 10 * s.sum() / 5) / n), "divides style by 5: there are 4 layers"),
+    ("fast_loss", combined(lambda c, s, n: (c + 10 * s.mean()) / 4), "divides by 4: there are 3 photographs"),
+    ("fast_loss", combined(lambda c, s, n: (c + 10 * s.mean()) / 3), "divides by 3: there are 2 photographs"),
+    ("fast_loss", combined(lambda c, s, n: c / n + 10 * s.mean(), mix=True), "side by side"),
+    ("fast_loss", combined(right_loss, mix=True), "then it divides"),
+    ("fast_loss", combined(right_loss, layer="relu4_2"), "content at relu4_2: relu3_3 is asked for"),
+    ("fast_loss", combined(lambda c, s, n: (c + s.mean()) / n), "forgets the style weight"),
+    ("fast_loss", combined(lambda c, s, n: (10 * c + s.mean()) / n), "weights are exchanged"),
     ("fast_loss", turned_around, "divides by the energy of the target"),
     ("fast_loss", style_of_the_photographs, "takes style from the photographs"),
     ("fast_loss", network_without_gradient, "reaches the network's weights"),
     ("fast_loss", torch.no_grad()(one_by_one), "reaches the network's weights"),
-    ("fast_loss", style_alone_learns, "its content term gives the network no gradient"),
-    ("fast_loss", content_alone_learns, "its style term gives the network no gradient"),
+    ("fast_loss", combined(lambda c, s, n: right_loss(c.detach(), s, n)), "its content term gives the network no"),
+    ("fast_loss", combined(lambda c, s, n: right_loss(c, s.detach(), n)), "its style term gives the network no"),
     ("fast_loss", goes_backward, "it calls backward()"),
     ("fast_loss", lambda *a: one_by_one(*a).item(), "returns a float"),
     ("fast_loss", lambda n, p, v, g: one_by_one(torch.nn.Identity(), p, v, g), "never calls the network"),
-    ("fast_loss", lambda n, p, v, g: v(n(p), g)["relu4_2"].sum(), "looks for the layer 'relu4_2'"),
+    ("fast_loss", lambda n, p, v, g: v(n(p), g)["relu3_3"].sum(), "looks for the layer 'relu3_3'"),
     ("fast_loss", lambda n, p, v, g: v(p, ["relu9_9"]), ": unknown layer 'relu9_9'"),
     ("draw_of", lambda s, p, b, n: divmod(s * b + p, n), "counts steps from 0"),
     ("draw_of", lambda s, p, b, n: divmod((s - 1) * b + p - 1, n), "counts places from 1"),

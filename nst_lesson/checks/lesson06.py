@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..methods.losses import content_loss, gram_matrix, style_loss
 from .framework import Wrong, call, exercise, expect_gradient, expect_in_all_cases, expect_tensor, expect_value
 
 SHAPE = (2, 3, 5, 7)  # pictures, channels, height and width all differ, so that no two can be confused
-CONTENT_LAYER, CONTENT_WEIGHT, STYLE_WEIGHT = "relu4_2", 1, 3
+CONTENT_LAYER, CONTENT_WEIGHT, STYLE_WEIGHT = "relu3_3", 1, 10
+USUAL_LAYER = "relu4_2"  # where lesson 04 compares content
 FIXED = "no gradient reaches weight and bias, which training has to change"
 
+Layer = Callable[[Tensor], Tensor]
 
-@exercise
+
+def _instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
+    """What exercise 4 asks for, by torch's own function."""
+    return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
+
+
+def _residual(x: Tensor, first: Layer, second: Layer) -> Tensor:
+    """What exercise 2 asks for."""
+    return x + second(first(x).relu())
+
+
+def _resized(x: Tensor, weight: Tensor, bias: Tensor, *, mode: str = "nearest", padding: str = "reflect") -> Tensor:
+    """What exercise 3 asks for, or a variant of it."""
+    large = F.interpolate(x, scale_factor=2, mode=mode)
+    return F.conv2d(F.pad(large, [weight.shape[-1] // 2] * 4, padding), weight, bias)
+
+
+def _fast_loss(network: nn.Module, photographs: Tensor, vgg: Callable, grams: Mapping[str, Tensor]) -> Tensor:
+    """What exercise 1 asks for, by the package's own formulas."""
+    mine = vgg(network(photographs), [CONTENT_LAYER, *grams])
+    with torch.no_grad():
+        theirs = vgg(photographs, [CONTENT_LAYER])
+    content = content_loss(mine[CONTENT_LAYER], theirs[CONTENT_LAYER])
+    styles = [style_loss(gram_matrix(mine[name]), gram) for name, gram in grams.items()]
+    return (CONTENT_WEIGHT * content + STYLE_WEIGHT * torch.stack(styles).mean()) / len(photographs)
+
+
+def _draw(step: int, place: int, batch_size: int, photographs: int) -> tuple[int, int]:
+    """What exercise 5 asks for."""
+    return divmod((step - 1) * batch_size + place, photographs)
+
+
+@exercise(otherwise=_instance_norm)
 def instance_norm(answer: Callable[..., Tensor]) -> None:
     """Each channel of each picture (B, C, H, W) to mean 0 and variance 1, then times weight plus bias, both (C,)."""
     generator = torch.Generator().manual_seed(1)
@@ -49,14 +86,28 @@ def instance_norm(answer: Callable[..., Tensor]) -> None:
     expect_gradient(result, wanted, weight, bias, missing=FIXED)
 
 
-@exercise
+@exercise(otherwise=_residual)
+def residual_block(answer: Callable[[Tensor, Layer, Layer], Tensor]) -> None:
+    """x + second(ReLU(first(x))), of x (B, C, H, W) and two layers that keep its shape."""
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randn(SHAPE, generator=generator)
+    kernels = [torch.randn(3, 3, 3, 3, generator=generator).requires_grad_() for _ in range(2)]
+    first, second = (lambda y, kernel=kernel: F.conv2d(y, kernel, padding=1) for kernel in kernels)
+    result = expect_tensor(call(answer, x, first, second), SHAPE)
+    expect_value(result, _residual(x, first, second), _blocks(x, first, second), "its values are wrong")
+    result, wanted = answer(x.requires_grad_(), first, second), _residual(x, first, second)
+    missing = "no gradient reaches the input or the layers: call both layers, and detach nothing"
+    expect_gradient(result, wanted, x, *kernels, missing=missing)
+
+
+@exercise(otherwise=_resized)
 def resize_convolution(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """Nearest x2, reflection padding, convolution: x (B, C, H, W), weight (D, C, k, k), bias (D,) -> (B, D, 2H, 2W)."""
     generator = torch.Generator().manual_seed(2)
     x = torch.rand(SHAPE, generator=generator)
     for side in (5, 3, 7):  # with 3x3, repeating the border is the same as reflecting it
         weight, bias = torch.randn(4, 3, side, side, generator=generator), torch.randn(4, generator=generator)
-        wanted = _resized(x, weight, bias)
+        wanted = _resized(x.double(), weight.double(), bias.double())
         result = call(answer, x, weight, bias)
         shape = tuple(result.shape) if isinstance(result, Tensor) else ()
         if len(shape) == 4 and (reason := _size_mistake(shape[2] - wanted.shape[2], side)):
@@ -70,22 +121,30 @@ def resize_convolution(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> No
     expect_gradient(result, wanted, weight, bias, missing=FIXED)
 
 
-@exercise
+@exercise(otherwise=_fast_loss)
 def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor]], Tensor]) -> None:
-    """content + 3 style of network(photographs), both relative, averaged over the batch, style over its layers, too."""
+    """content + 10 style of network(photographs), both relative, means over the batch, style over its layers, too."""
     generator = torch.Generator().manual_seed(3)
-    network, vgg = _Painter(generator), _backbone(generator)
-    photographs = torch.rand(2, 3, 8, 12, generator=generator)  # 2, 3 for style and 4 layers: no factors alike
-    painting = vgg(torch.rand(1, 3, 10, 9, generator=generator), ("relu1_1", "relu2_1", "relu3_1", "relu5_1"))
-    grams = {name: _gram(features).float() for name, features in painting.items()}
+    vgg = _backbone(generator)
+    for pictures, layers in ((3, ("relu1_1", "relu2_1", "relu4_1", "relu5_1")), (2, ("relu1_1", "relu3_1", "relu5_1"))):
+        network = _Painter(generator)
+        photographs = torch.rand(pictures, 3, 8, 12, generator=generator)
+        painting = vgg(torch.rand(1, 3, 10, 9, generator=generator), layers)
+        grams = {name: _gram(features).float() for name, features in painting.items()}
+        _expect_loss(answer, network, photographs, vgg, grams)
 
+
+def _expect_loss(
+    answer: Callable, network: _Painter, photographs: Tensor, vgg: Callable, grams: Mapping[str, Tensor]
+) -> None:
+    """Wrong unless an answer has the right value and gradient, on a small network and backbone."""
     try:
         result = expect_tensor(call(answer, network, photographs, vgg, dict(grams)), ())
     except KeyError as error:
         raise Wrong(f"it looks for the layer {error}, which it has not asked vgg for: vgg(images, [layers])") from None
     if not network.called:
         raise Wrong("it never calls the network: what is compared is what it paints, network(photographs)")
-    exact = _Painter(generator).double()
+    exact = _Painter(torch.Generator()).double()
     exact.load_state_dict(network.state_dict())
     content, style, named = _fast_terms(exact, photographs.double(), vgg, grams)
     wanted = CONTENT_WEIGHT * content + STYLE_WEIGHT * style
@@ -106,7 +165,7 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
     expect_value(reached, of_content + of_style, named, otherwise, 1e-3)  # in float32, with terms of both signs
 
 
-@exercise
+@exercise(otherwise=_draw)
 def draw_of(answer: Callable[[int, int, int, int], tuple[int, int]]) -> None:
     """answer(step, place, batch_size, photographs) must be (epoch, position); no epoch waits for the next batch."""
     usual = [(1, 0, 4, 10), (1, 3, 4, 10), (3, 1, 4, 10), (3, 2, 4, 10), (3, 3, 4, 10), (6, 0, 4, 10)]
@@ -168,10 +227,29 @@ def _norms(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _resized(x: Tensor, weight: Tensor, bias: Tensor, *, mode: str = "nearest", padding: str = "reflect") -> Tensor:
-    x, weight, bias = x.double(), weight.double(), bias.double()
-    large = F.interpolate(x, scale_factor=2, mode=mode)
-    return F.conv2d(F.pad(large, [weight.shape[-1] // 2] * 4, padding), weight, bias)
+def _blocks(x: Tensor, first: Layer, second: Layer) -> dict[str, Any]:
+    """What known mistakes give for a residual block."""
+    inner, correction = first(x).relu(), second(first(x).relu())
+    early = "it puts a ReLU before the first layer: x goes into it as it is, negative values too"
+    return {
+        "it leaves out x: a block adds a correction to what it gets": correction,
+        "it leaves out the ReLU between the two layers, which then are one linear map": x + second(first(x)),
+        "it puts the only ReLU after the second layer: it stands between the two": x + second(first(x)).relu(),
+        "it puts a ReLU after the second layer, too: a correction must be able to subtract": x + correction.relu(),
+        "it puts a ReLU after the sum: this block has none there": ((x + correction).relu(), (x + inner).relu()),
+        early: (x + second(first(x.relu())), x + second(first(x.relu()).relu()), x + second(first(x.relu())).relu()),
+        "it adds the ReLU of x: add x itself": x.relu() + correction,
+        "it adds what the first layer made: add x": (inner + correction, first(x) + correction),
+        "it adds x before the second layer: add it at the end": second(x + inner),
+        "it adds x twice": (2 * x + correction, x + inner + second(x + inner)),
+        "it uses the first layer twice": x + first(inner),
+        "it uses the second layer twice": x + second(second(x).relu()),
+        "the layers are exchanged: first, ReLU, second": x + first(second(x).relu()),
+        "it uses one layer only": (x + inner, x + second(x).relu(), x + first(x), x + second(x)),
+        "it subtracts: add the correction": x - correction,
+        "it multiplies: add the correction": x * correction,
+        "it takes the mean of the two: take their sum": (x + correction) / 2,
+    }
 
 
 def _resizings(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
@@ -225,8 +303,9 @@ class _Painter(nn.Module):
 
 
 def _backbone(generator: torch.Generator) -> Callable[[Tensor, Iterable[str]], dict[str, Tensor]]:
-    """A stand-in for a loss network: five random convolutions, frozen, asked for by the names of their layers."""
-    widths = {"relu1_1": (3, 5), "relu2_1": (5, 6), "relu3_1": (6, 4), CONTENT_LAYER: (4, 7), "relu5_1": (7, 3)}
+    """A stand-in for a loss network: random convolutions, frozen, asked for by the names of their layers."""
+    names = ("relu1_1", "relu2_1", "relu3_1", CONTENT_LAYER, "relu4_1", USUAL_LAYER, "relu5_1")
+    widths = dict(zip(names, itertools.pairwise((3, 5, 6, 4, 7, 3, 5, 4)), strict=True))
     weights = {k: torch.randn(out, of, 3, 3, generator=generator) for k, (of, out) in widths.items()}
 
     def vgg(images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -244,10 +323,12 @@ def _fast_terms(
     network: nn.Module, photographs: Tensor, vgg: Callable, grams: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """The two terms, unweighted, and the values that known mistakes give."""
-    mine, theirs = (vgg(images, [*grams, CONTENT_LAYER]) for images in (network(photographs), photographs))
-    f, p = mine[CONTENT_LAYER], theirs[CONTENT_LAYER]
-    energies = {"right": p, "turned": f}
-    contents = {k: ((f - p).square().sum((1, 2, 3)) / e.square().sum((1, 2, 3))).mean() for k, e in energies.items()}
+    names = [*grams, CONTENT_LAYER, USUAL_LAYER]
+    mine, theirs = (vgg(images, names) for images in (network(photographs), photographs))
+
+    def content_of(found: Mapping[str, Tensor], target: Mapping[str, Tensor], layer: str = CONTENT_LAYER) -> Tensor:
+        f, p = found[layer], target[layer]
+        return ((f - p).square().sum((1, 2, 3)) / p.square().sum((1, 2, 3))).mean()
 
     def style_of(features: Mapping[str, Tensor], mixed: bool = False) -> Tensor:
         means = []
@@ -257,7 +338,7 @@ def _fast_terms(
             means.append(((gram - a).square().sum((1, 2)) / a.square().sum()).mean())
         return torch.stack(means).mean()
 
-    content, style, mixture = contents["right"], style_of(mine), style_of(mine, mixed=True)
+    content, style, mixture = content_of(mine, theirs), style_of(mine), style_of(mine, mixed=True)
     n, layers = len(photographs), len(grams)
 
     def total(c: Tensor | float, s: Tensor | float) -> Tensor:
@@ -276,17 +357,25 @@ def _fast_terms(
         "it sums over the style layers and over the batch: take means": total(n * content, n * layers * style),
         "it takes the mean over the style layers twice": total(content, style / layers),
         "it divides by the number of photographs twice": total(content / n, style / n),
-        "it forgets the style weight, 3": total(content, style / STYLE_WEIGHT),
-        "the weights are exchanged: 1 for content, 3 for style": total(STYLE_WEIGHT * content, style / STYLE_WEIGHT),
-        "the weight 3 is for style only": total(STYLE_WEIGHT * content, style),
+        f"it forgets the style weight, {STYLE_WEIGHT}": total(content, style / STYLE_WEIGHT),
+        f"the weights are exchanged: {CONTENT_WEIGHT} for content, {STYLE_WEIGHT} for style": total(
+            STYLE_WEIGHT * content, style / STYLE_WEIGHT
+        ),
+        f"the weight {STYLE_WEIGHT} is for style only": total(STYLE_WEIGHT * content, style),
         batch: total(content, mixture),
         f"{batch} (and then it divides by their number)": total(content, mixture / n),
         "content_loss(features, target) divides by the energy of the target, the second argument: that is "
-        "the photograph": total(contents["turned"], style),
+        "the photograph": total(content_of(theirs, mine), style),
+        f"it compares content at {USUAL_LAYER}: {CONTENT_LAYER} is asked for": total(
+            content_of(mine, theirs, USUAL_LAYER), style
+        ),
         "it takes style from the photographs: take it from what the network makes of them": total(
             content, style_of(theirs)
         ),
     }
+    for count in (2, 3, 4, 5):
+        named[f"it divides style by {count}: there are {layers} layers"] = total(content, style * layers / count)
+        named[f"it divides by {count}: there are {n} photographs"] = total(content * n / count, style * n / count)
     return content, style, named
 
 
