@@ -49,7 +49,7 @@ def paint(photo: str, style: str, size: int, steps: int, **options: float) -> to
 def first(path: Path) -> None:
     """A photograph, a painting and the result."""
     photo, style = nst.load_image("chelsea", 512), nst.load_image("nocturne", 512)
-    sheet([[photo, style, paint("chelsea", "nocturne", 512, 300)]], (400, 330), path)
+    sheet([[photo, style, paint("chelsea", "nocturne", 512, 150)]], (400, 330), path)
 
 
 def gallery(path: Path) -> None:
