@@ -112,7 +112,8 @@ def test_environment_yml_lists_python_pip_and_this_project():
 
 
 def test_whoever_takes_the_course_gets_the_same_without_the_test_tools():
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md"))
+    assert 'pip install -e ".[lab]"' in readme
     assert "-e .[lab]" in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
     assert "-e .[lab]" in (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
     assert "READY := .venv/.ready-lab\n" in makefile and '-e ".[$*]"' in makefile
