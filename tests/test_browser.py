@@ -153,7 +153,7 @@ class Lab:
             """count => document.querySelector('.jp-NotebookPanel [data-mime-type="application/vnd.jupyter.error"]') ||
                 [...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell .jp-InputPrompt')]
                 .filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length === count""",
-            arg=sum(cell.cell_type == "code" for cell in cells),
+            arg=sum(cell.cell_type == "code" and "jupyter" not in cell.metadata for cell in cells),  # hidden: no prompt
         )
         assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts() == []
 
