@@ -15,48 +15,71 @@ def half(n):
     return n // 2
 
 
-def cost(convs, widths, height, width, window=9, first=3, each=1, halve=half, bias=0, narrow=None):
+def cost(channels, height, width, window=9, first=3, each=1, halve=half, bias=0, narrow=None):
     """The arithmetic of a VGG; keywords make mistakes."""
-    sum_, channels = 0, first
-    for count, out in zip(convs, widths, strict=True):
-        for n in range(count):
-            into = narrow(channels, out, n) if narrow else channels
+    sum_, before = 0, first
+    for block in channels:
+        for n, out in enumerate(block):
+            into = narrow(before, out, n) if narrow else before
             sum_ += each * (window * into + bias) * out * height * width
-            channels = out
+            before = out
         height, width = halve(height), halve(width)
     return sum_
 
 
-def cost_of_a_network(convs, widths, height, width):
+def cost_of_a_network(channels, height, width):
     """Counted while a real network runs."""
-    total, layers, channels = [], [], 3
-    for count, out in zip(convs, widths, strict=True):
-        for _ in range(count):
-            conv = torch.nn.Conv2d(channels, out, 3, padding=1)
+    total, layers, before = [], [], 3
+    for block in channels:
+        for out in block:
+            conv = torch.nn.Conv2d(before, out, 3, padding=1)
             conv.register_forward_hook(lambda c, _, y: total.append(c.weight.numel() * y[0, 0].numel()))
             layers.append(conv)
-            channels = out
+            before = out
         layers.append(torch.nn.MaxPool2d(2))
     with torch.no_grad():
         torch.nn.Sequential(*layers[:-1])(torch.zeros(1, 3, height, width))
     return sum(total)
 
 
-def pools_first(convs, widths, height, width):
-    return cost(convs, widths, height // 2, width // 2)
+def pools_first(channels, height, width):
+    return cost(channels, height // 2, width // 2)
 
 
-def one_side(convs, widths, height, width):
-    total, channels = 0, 3
-    for count, out in zip(convs, widths, strict=True):
-        for _ in range(count):
-            total, channels = total + 9 * channels * out * height * width, out
+def one_side(channels, height, width):
+    total, before = 0, 3
+    for block in channels:
+        for out in block:
+            total, before = total + 9 * before * out * height * width, out
         height //= 2
     return total
 
 
-def one_each(convs, widths, height, width):
-    return cost([1] * len(convs), widths, height, width)
+def one_each(channels, height, width):
+    return cost([block[:1] for block in channels], height, width)
+
+
+def flat(x):
+    return x.transpose(0, 1).flatten(1)
+
+
+def solved(features, target, ridge=1e-4, part=slice(None)):
+    """A head from the normal equations, with a small ridge."""
+    f, t = flat(features[part]), flat(target[part])
+    g = f @ f.T
+    return torch.linalg.solve(g + ridge * g.diagonal().mean() * torch.eye(len(g)), f @ t.T).T
+
+
+def by_lstsq(features, target):
+    return torch.linalg.lstsq(flat(features).T, flat(target).T, driver="gelsd").solution.T
+
+
+def products(a, b):
+    return torch.einsum("bchw,bdhw->cd", a, b)
+
+
+def centered(x):
+    return x - x.mean((0, 2, 3), keepdim=True)
 
 
 def gram(f):
@@ -166,6 +189,11 @@ RIGHT = [
     ("multiply_adds", cost),
     ("multiply_adds", cost_of_a_network),
     ("multiply_adds", lambda *a: numpy.int64(cost(*a))),
+    ("best_head", solved),
+    ("best_head", lambda f, t: solved(f, t, ridge=1e-6)),
+    ("best_head", by_lstsq),
+    ("best_head", lambda f, t: products(t, f) @ torch.linalg.pinv(products(f, f), hermitian=True)),
+    ("best_head", lambda f, t: flat(t) @ torch.linalg.pinv(flat(f))),
     ("distillation_loss", distilled),
     ("distillation_loss", from_products),
     ("distillation_loss", lambda f, t, h: distilled(f, t, h, widen=lambda f, h: torch.einsum("dc,bchw->bdhw", h, f))),
@@ -188,18 +216,40 @@ WRONG = [
     ("multiply_adds", lambda *a: cost(*a, window=1), "forgets the window"),
     ("multiply_adds", lambda *a: cost(*a, window=3), "3 for the window"),
     ("multiply_adds", lambda *a: cost(*a, each=2), "one multiply-add is both"),
-    ("multiply_adds", lambda c, w, height, width: cost(c, w, 1, 1, halve=lambda n: 1), "weights only"),
+    ("multiply_adds", lambda c, height, width: cost(c, 1, 1, halve=lambda n: 1), "weights only"),
     ("multiply_adds", lambda *a: cost(*a, halve=lambda n: n), "never halves"),
     ("multiply_adds", lambda *a: cost(*a, halve=lambda n: -(-n // 2)), "rounds up"),
     ("multiply_adds", one_side, "one side only"),
     ("multiply_adds", pools_first, "pools before a block"),
-    ("multiply_adds", lambda *a: cost(*a, narrow=lambda i, o, n: o), "the block before it"),
+    ("multiply_adds", lambda *a: cost(*a, narrow=lambda i, o, n: o), "the output channels for the input's"),
     ("multiply_adds", lambda *a: cost(*a, narrow=lambda i, o, n: 3), "more than 3 channels"),
+    ("multiply_adds", lambda *a: cost(*a, narrow=lambda i, o, n: i if n else 3), "every block begins with 3"),
     ("multiply_adds", lambda *a: cost(*a, bias=1), "counts biases"),
     ("multiply_adds", one_each, "one convolution a block"),
+    ("multiply_adds", lambda c, *size: cost([block[-1:] for block in c], *size), "one convolution a block"),
     ("multiply_adds", lambda *a: float(cost(*a)), "returns the float"),
     ("multiply_adds", lambda *a: cost(*a, halve=lambda n: n / 2), "is right"),
     ("multiply_adds", lambda *a: [cost(*a)] * 2, "one number is expected"),
+    ("best_head", lambda f, t: products(t, f), "it returns C = T F'"),
+    ("best_head", lambda f, t: nst.distillation.products(t, f).mean(0), "it returns C = T F'"),
+    ("best_head", lambda f, t: solved(f, t).T, "the transpose of a head"),
+    ("best_head", lambda f, t: products(t, f) / products(f, f).diagonal(), "the diagonal of G alone"),
+    ("best_head", lambda f, t: products(t, f) @ products(f, f), "multiplies by G"),
+    ("best_head", lambda f, t: solved(f, t) / len(f), "and the other not"),
+    ("best_head", lambda f, t: solved(f, t, part=slice(1)), "one picture only"),
+    (
+        "best_head",
+        lambda f, t: sum(solved(f, t, part=slice(i, i + 1)) for i in range(3)) / 3,
+        "averages the best heads",
+    ),
+    ("best_head", lambda f, t: solved(centered(f), centered(t)), "subtracts the means"),
+    ("best_head", lambda f, t: solved(t, f).T, "the other way round"),
+    ("best_head", lambda f, t: solved(f, t, ridge=1), "ridge is too large"),
+    ("best_head", lambda f, t: torch.zeros(t.shape[1], f.shape[1]), "above the least"),
+    ("best_head", lambda f, t: solved(f, t, ridge=0), "where a channel is silent"),
+    ("best_head", lambda f, t: products(t, f) @ torch.linalg.inv(products(f, f)), "where a channel is silent"),
+    ("best_head", lambda f, t: solved(f, t)[None], "is expected"),
+    ("best_head", lambda f, t: solved(f.mul_(2), t), "modifies its input"),
     ("distillation_loss", lambda *a: distilled(*a, matrix=zero), "lacks the Gram term"),
     ("distillation_loss", lambda *a: distilled(*a, feature=zero), "lacks the feature term"),
     ("distillation_loss", lambda *a: per_picture(*a).sum(), "picture by picture and adds up"),

@@ -1,9 +1,13 @@
 """What lesson 10 claims holds in the numbers of its own run: small here, at the defaults in `make soak`."""
 
+import json
+
 import pytest
 
+import nst_lesson as nst
+
 LESSON = "10_pocket_vgg"
-SMALL = {"size": 128, "steps": 20, "training_steps": 150, "crop": 48}
+SMALL = {"size": 128, "steps": 20, "training_steps": 120, "crop": 48}
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -13,68 +17,104 @@ def found(request, results_of):
     return results_of(LESSON, **request.param)
 
 
-def test_a_quarter_of_the_width_is_a_sixteenth_of_the_work(found):
+def test_half_the_channels_are_a_quarter_of_the_work(found):
     saved = found["saved"]
-    assert 14 < saved["multiply_adds"] < 16.5 and saved["weights"] > 14
-    assert 1 < saved["step"] < saved["multiply_adds"]  # the clock gains less; seconds of a busy machine say little more
+    assert 3.9 < saved["half"] < 4
+    assert 5.5 < saved["multiply_adds"] < 7 and saved["weights"] > 6
+    assert saved["step"] > 1  # seconds of a busy machine say little more
 
 
 def test_training_lowers_every_error_that_the_best_heads_leave(found):
     for name, errors in found["errors"]["untrained"].items():
-        for before, after in zip(errors, found["errors"]["distilled"][name], strict=True):
-            assert after < 0.8 * before
+        for key, before in errors.items():
+            assert found["errors"]["distilled"][name][key] < 0.9 * before
     losses = found["losses"]
-    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+    assert sum(losses[-20:]) < 0.7 * sum(losses[:20])
+
+
+def test_a_wider_student_is_better_and_none_is_below_its_floor(found):
+    rows = list(found["curve"].values())
+    for narrow, wide in zip(rows, rows[1:], strict=False):
+        assert wide["median"] < narrow["median"] and wide["floor"] < narrow["floor"]
+    for row in rows:
+        assert min(row["errors"]) > row["floor"]
+
+
+def test_the_narrowest_student_is_nearest_to_its_floor_in_proportion(found):
+    proportions = [row["median"] / row["floor"] for row in found["curve"].values()]
+    assert proportions == sorted(proportions)
 
 
 def test_distances_keep_their_order(found):
-    ranks = found["ranks"]
-    for name, rank in ranks["distilled"].items():
-        assert rank > 0.6 and rank > ranks["untrained"][name] + 0.05
+    for name, rank in found["ranks"]["distilled"].items():
+        assert rank > 0.6 and rank > found["ranks"]["untrained"][name]
 
 
-def test_the_square_map_keeps_every_distance(found):
+def test_the_square_map_keeps_every_distance_and_carries_the_measure(found):
     assert found["map_difference"] < 0.01  # float32, relative to the distance itself
+    for name, ratio in found["ratios"]["with"].items():
+        assert 0.5 < ratio < 1.2
+        assert not 0.5 < found["ratios"]["without"][name] < 2
 
 
 def test_each_network_is_pleased_with_itself_and_the_teacher_is_not(found):
     judged = found["judged"]
     for who in ("untrained", "distilled"):
-        assert judged[who]["own"] < 0.5 * judged[who]["teacher"]
-    assert judged["distilled"]["teacher"] < 0.6 * judged["untrained"]["teacher"]
+        assert judged[who][who] < 0.5 * judged[who]["teacher"]
+    assert judged["teacher"]["teacher"] < judged["distilled"]["teacher"] < 0.6 * judged["untrained"]["teacher"]
 
 
 def test_an_optimizer_finds_what_the_student_does_not_see(found):
-    fooled = found["fooled"]
+    fooled, (own, by_teacher) = found["fooled"], [values for _, values in found["followed"].values()]
     assert 0.3 < fooled["median"] < 2  # a fair judge of pictures that nobody optimized
     assert fooled["painted"] < 0.5 * fooled["median"]
+    assert own[-1] / by_teacher[-1] < 0.5 * own[0] / by_teacher[0]  # the two curves part
+
+
+def test_painted_pictures_among_the_lessons_help_and_once_is_not_enough(found):
+    for name, errors in found["on_painted"]["distilled"].items():
+        assert found["on_painted"]["taught"][name]["Gram"] < errors["Gram"]
+    judged = found["judged"]
+    assert judged["teacher"]["teacher"] < judged["taught"]["teacher"] < judged["distilled"]["teacher"]
+    assert judged["taught"]["taught"] < judged["taught"]["teacher"]
 
 
 def test_noise_teaches_noise(found):
-    for name, (feature, _) in found["noise_errors"]["noise"].items():
-        assert found["noise_errors"]["test crops"][name][0] > 2 * feature
-        assert found["noise_errors"]["test crops"][name][0] > 1.3 * found["errors"]["distilled"][name][0]
+    for name, on_noise in found["noise_errors"]["noise"].items():
+        on_crops = found["noise_errors"]["test crops"][name]["features"]
+        assert on_crops > 2 * on_noise["features"]
+        assert on_crops > 1.3 * found["errors"]["distilled"][name]["features"]
 
 
-def test_the_map_carries_the_measure(found):
-    for row in found["without_map"].values():
-        assert 0.5 < row["ratio with"] < 1.2
-        assert not 0.5 < row["ratio"] < 2
+def test_a_head_fitted_to_few_pictures_says_nothing_about_others(found):
+    fitted, new = zip(*found["overfitted"].values(), strict=True)
+    assert fitted[0] < 0.01 and list(fitted) == sorted(fitted)
+    assert max(new) == max(new[1:-2])  # at its worst where equations and unknowns are equally many
+    assert new[-1] == min(new) and new[-1] / fitted[-1] < 5
+
+
+def test_eight_bits_cost_little_and_pruning_much(found):
+    smaller = found["smaller"]
+    for name in nst.STYLE_LAYERS:
+        assert smaller["16-bit floats"][name] == 0  # that is how pocket is stored
+        assert 0 < smaller["8-bit integers"][name] < 0.05 < smaller["half pruned"][name]
 
 
 def test_the_shipped_network_is_worst_where_it_is_deepest(found):
     shipped = found["shipped"]
-    styles = [numbers for numbers in shipped.values() if len(numbers) == 3]
-    assert len(shipped) == 13 and len(styles) == 5
-    errors, ranks, ratios = zip(*styles, strict=True)
-    assert max(errors) == errors[-1] > 2 * errors[1] and min(ranks) == ranks[-1] > 0.95 and min(ratios) == ratios[-1]
+    assert set(nst.STYLE_LAYERS) <= set(shipped)
+    errors = {name: row["error"] for name, row in shipped.items()}
+    assert max(errors, key=errors.get) == "relu5_1"
+    assert min(row["rank"] for row in shipped.values()) > 0.9
 
 
-def test_the_stored_comparison_says_what_the_lesson_says(found):
-    agreement, runs = found["stored"]["agreement"], found["stored"]["runs"]
-    for name in found["stored"]["settings"]["layers"]:
-        pocket, random, plain = (agreement[who][name]["rank"] for who in agreement)
-        assert pocket > 0.95 > plain > random and random < 0.5 or name == "relu3_1"
-    assert agreement["pocket"]["relu3_1"]["rank"] > agreement["vgg19, not normalized"]["relu3_1"]["rank"]
-    for kind in ("reconstruction", "texture", "transfer"):
-        assert runs[f"{kind}, pocket"]["relu3_4"] > runs[f"{kind}, vgg19"]["relu3_4"]
+def test_the_stored_comparison_says_what_the_lesson_says():
+    path = nst.data_dir() / "distillation" / "results.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    runs, photograph = stored["runs"], stored["photograph"]
+    real, pocket, first = (runs[name]["by VGG-16"] for name in ("vgg16-caffe", "pocket", "first"))
+    for name in nst.STYLE_LAYERS:
+        assert real[name] < pocket[name] < first[name] < photograph[name]
+        assert runs["pocket"]["by itself"][name] < pocket[name]
+    for run in runs.values():
+        assert (path.parent / run["picture"]).stat().st_size < 200_000

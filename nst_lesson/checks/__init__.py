@@ -10,12 +10,12 @@ from .lesson06 import draw_of, fast_loss, instance_norm, residual_block, resize_
 from .lesson07 import break_even, flicker, median_seconds
 from .lesson08 import adain, blend_manners, stop_early, whiten_color
 from .lesson09 import from_coarse_to_fine, masked_gram, match_mean_and_covariance, nearest_patch, swap_luminance
-from .lesson10 import distillation_loss, multiply_adds, rank_correlation, square_map
+from .lesson10 import best_head, distillation_loss, multiply_adds, rank_correlation, square_map
 
 # fmt: off
 __all__ = [
-    "adain", "beyond_chance", "blend", "blend_manners", "break_even", "content_loss_gradient", "covariance",
-    "distillation_loss", "draw_of", "effect", "experiment", "fast_loss", "features_at", "flicker",
+    "adain", "best_head", "beyond_chance", "blend", "blend_manners", "break_even", "content_loss_gradient",
+    "covariance", "distillation_loss", "draw_of", "effect", "experiment", "fast_loss", "features_at", "flicker",
     "from_coarse_to_fine", "gatys_style_term", "gram", "instance_norm", "masked_gram", "match_mean_and_covariance",
     "mean_color", "mean_std_distance", "median_seconds", "multiply_adds", "name_the_mistake", "nearest_patch", "paint",
     "pareto_front", "pixels_seen", "psnr", "rank_correlation", "reconstruct", "residual_block", "resize_convolution",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..methods.distillation import square_root
 from .framework import (
     Wrong,
     call,
@@ -20,18 +21,34 @@ from .framework import (
 )
 
 NARROW, WIDE = 4, 11  # channels of the student and of the teacher in these checks
+Channels = Sequence[Sequence[int]]  # of each convolution, block by block
 
 
-@exercise
-def multiply_adds(answer: Callable[[Sequence[int], Sequence[int], int, int], int]) -> None:
-    """answer(convs, widths, height, width): the multiply-adds of a VGG of 3x3 convolutions on an RGB picture."""
-    cases = [((2, 1, 3), (4, 10, 6), 45, 70), ((1,), (5,), 8, 9), ((2, 2, 4, 4, 1), (16, 32, 64, 128, 128), 96, 65)]
+def _layers(channels: Channels, height: int, width: int) -> list[tuple[int, int, int, int]]:
+    """(channels in, channels out, height, width of the output) of each convolution."""
+    found, before = [], 3
+    for block in channels:
+        for out in block:
+            found.append((before, out, height, width))
+            before = out
+        height, width = height // 2, width // 2
+    return found
+
+
+def _arithmetic(channels: Channels, height: int, width: int) -> int:
+    """The multiply-adds of all convolutions."""
+    return sum(9 * i * o * h * w for i, o, h, w in _layers(channels, height, width))
+
+
+@exercise(otherwise=_arithmetic)
+def multiply_adds(answer: Callable[[Channels, int, int], int]) -> None:
+    """answer(channels, height, width): the multiply-adds of a VGG of 3x3 convolutions on an RGB picture."""
+    cases = [(((4, 6), (10,), (6, 5, 7)), 45, 70), (((5,),), 8, 9), (((16, 16), (64, 48), (128, 80, 80), (9,)), 96, 65)]
     replies = [call(answer, *case) for case in cases]
-    wanted = [_arithmetic(*case) for case in cases]
     expect_in_all_cases(
         cases,
         [number(reply) for reply in replies],
-        wanted,
+        [_arithmetic(*case) for case in cases],
         [_arithmetic_mistakes(*case) for case in cases],
         lambda case, said, right: f"for {case} it says {said:,.10g} where {right:,} is right",
     )
@@ -39,7 +56,48 @@ def multiply_adds(answer: Callable[[Sequence[int], Sequence[int], int, int], int
         raise Wrong(f"it returns the float {replies[0]!r}: multiply-adds are counted, so keep to int (// halves)")
 
 
-@exercise
+def _matrix(features: Tensor) -> Tensor:
+    """Features (B, C, H, W) as a matrix with a column for each position of each picture: (C, B H W)."""
+    return features.transpose(0, 1).flatten(1)
+
+
+def _best_head(features: Tensor, target: Tensor, ridge: float = 1e-4) -> Tensor:
+    """The head of least squares, with a ridge of `ridge` times the mean of G's diagonal; solved in float64."""
+    f, t = (_matrix(x.detach()) for x in (features, target))
+    g, cross = (f @ f.T).double().cpu(), (f @ t.T).double().cpu()  # Apple's GPU has no float64
+    return torch.linalg.solve(g + ridge * g.diagonal().mean() * torch.eye(len(g)), cross).T.to(features)
+
+
+@exercise(otherwise=_best_head)
+def best_head(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """The W (C, c) with the least |W F - T|^2 over all positions of all pictures; a channel of F may be silent."""
+    generator = torch.Generator().manual_seed(3)
+    features = torch.randn(3, NARROW, 6, 9, generator=generator).relu() + 0.1
+    target = torch.randn(3, WIDE, 6, 9, generator=generator)
+    target += 2 * torch.einsum("dc,bchw->bdhw", torch.randn(WIDE, NARROW, generator=generator), features)
+    result = call(answer, features, target)
+    if isinstance(result, Tensor) and result.shape == (NARROW, WIDE):
+        raise Wrong("it returns the transpose of a head, (c, C): W F has the teacher's channels, so W is (C, c)")
+    result = expect_tensor(result, (WIDE, NARROW)).detach()
+    wanted, mistakes = _best_head(features.double(), target.double()), _head_mistakes(features, target)
+    otherwise = f"|W F - T|^2 is {_excess(result, features, target):.1%} above the least: solve W G = C"
+    expect_value(result, wanted, mistakes, otherwise, tolerance=1e-2)  # a small ridge is right
+    silent = features.clone()
+    silent[:, 1] = 0
+    try:
+        result = expect_tensor(call(answer, silent, target), (WIDE, NARROW)).detach()
+    except torch.linalg.LinAlgError:
+        raise Wrong("it raises where a channel is silent: G has no inverse, so add a small ridge") from None
+    if not result.isfinite().all() or _excess(result, silent, target) > 1e-2:
+        raise Wrong("it fails where a channel is silent: G has no inverse, so add a small ridge")
+
+
+def _loss(features: Tensor, target: Tensor, head: Tensor) -> Tensor:
+    """Both relative errors of one layer, added up."""
+    return sum(_errors(features, target, head), features.new_zeros(()))
+
+
+@exercise(otherwise=_loss)
 def distillation_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """Relative errors of head @ features against the target, and of their Gram matrices; sums run over the batch."""
     generator = torch.Generator().manual_seed(4)
@@ -48,13 +106,18 @@ def distillation_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Non
     head = torch.randn(WIDE, NARROW, generator=generator).requires_grad_()
     result = expect_tensor(call(answer, features, target, head), ())
     exact = [x.double() for x in (features, target, head)]
-    wanted = torch.stack(_errors(*exact)).sum()
+    wanted = _loss(*exact)
     expect_value(result, wanted, _distillation_mistakes(*exact))
     expect_gradient(result, wanted, features)
     expect_gradient(result, wanted, head, missing="no gradient reaches the head, which is to learn as well")
 
 
-@exercise
+def _square_map(head: Tensor) -> Tensor:
+    """The symmetric root of W'W."""
+    return square_root(head.T @ head)
+
+
+@exercise(otherwise=_square_map)
 def square_map(answer: Callable[[Tensor], Tensor]) -> None:
     """A square M (c, c) for a head W (C, c), with M'M = W'W: then |M f| = |W f| and |M D M'| = |W D W'|."""
     head = torch.randn(WIDE, NARROW, generator=torch.Generator().manual_seed(5))
@@ -78,7 +141,23 @@ def square_map(answer: Callable[[Tensor], Tensor]) -> None:
             raise Wrong("it fails where the columns of the head depend on each other (W'W then has no inverse)")
 
 
-@exercise
+def _ranks(x: Tensor) -> Tensor:
+    return (x[:, None] > x).sum(1).double()
+
+
+def _cosine(a: Tensor, b: Tensor) -> float:
+    return ((a * b).sum() / (a.norm() * b.norm())).item()
+
+
+def _pearson(x: Tensor, y: Tensor) -> float:
+    return _cosine(x.double() - x.double().mean(), y.double() - y.double().mean())
+
+
+def _spearman(x: Tensor, y: Tensor) -> float:
+    return _pearson(_ranks(x), _ranks(y))
+
+
+@exercise(otherwise=_spearman)
 def rank_correlation(answer: Callable[[Tensor, Tensor], float]) -> None:
     """Spearman's rank correlation of x and y (n,), which have no equal values: Pearson's correlation of their ranks."""
     generator = torch.Generator().manual_seed(6)
@@ -98,30 +177,16 @@ def rank_correlation(answer: Callable[[Tensor, Tensor], float]) -> None:
 # --------------------------------------------------------------------------------------------------------- arithmetic
 
 
-def _layers(convs: Sequence[int], widths: Sequence[int], height: int, width: int) -> list[tuple[int, int, int, int]]:
-    """(channels in, channels out, height, width of the output) of each convolution."""
-    found, channels = [], 3
-    for count, out in zip(convs, widths, strict=True):
-        for _ in range(count):
-            found.append((channels, out, height, width))
-            channels = out
-        height, width = height // 2, width // 2
-    return found
-
-
-def _arithmetic(convs: Sequence[int], widths: Sequence[int], height: int, width: int) -> int:
-    """The multiply-adds of all convolutions."""
-    return sum(9 * i * o * h * w for i, o, h, w in _layers(convs, widths, height, width))
-
-
-def _arithmetic_mistakes(convs: Sequence[int], widths: Sequence[int], height: int, width: int) -> dict[str, float]:
+def _arithmetic_mistakes(channels: Channels, height: int, width: int) -> dict[str, float | tuple[float, ...]]:
     """What the known mistakes give."""
-    layers, right = _layers(convs, widths, height, width), _arithmetic(convs, widths, height, width)
-    blocks = [block for block, count in enumerate(convs) for _ in range(count)]
+    layers, right = _layers(channels, height, width), _arithmetic(channels, height, width)
+    blocks = [index for index, block in enumerate(channels) for _ in block]
+    first = [index == 0 or blocks[index] != blocks[index - 1] for index in range(len(blocks))]
     one_way = [height * (width // 2**b) for b in blocks], [(height // 2**b) * width for b in blocks]
     up = [-(-height // 2**b) * -(-width // 2**b) for b in blocks]
     early = [(height // 2 ** (b + 1)) * (width // 2 ** (b + 1)) for b in blocks]
     late = [h * w for _, _, h, w in layers[:1] + layers[:-1]]
+    ends = [[(block[end],) for block in channels] for end in (0, -1)]
 
     def total(positions: Sequence[int]) -> int:
         return sum(9 * i * o * p for (i, o, _, _), p in zip(layers, positions, strict=True))
@@ -139,15 +204,61 @@ def _arithmetic_mistakes(convs: Sequence[int], widths: Sequence[int], height: in
         "it rounds up when it halves: a pooling leaves out the odd row": total(up),
         "it pools before a block: the first block sees the whole picture": total(early),
         "it pools one convolution too late: the first convolution of a block sees the pooled maps": total(late),
-        "the first convolution of a block has the channels of the block before it (3 in the first) as input": sum(
+        "it takes the output channels for the input's: those of the convolution before, 3 at first": sum(
             9 * o * o * h * w for _, o, h, w in layers
         ),
         "every convolution but the first has more than 3 channels as input": sum(
             9 * 3 * o * h * w for _, o, h, w in layers
         ),
+        "every block begins with 3 channels: only the first one sees the picture": sum(
+            9 * (3 if begins else i) * o * h * w for (i, o, h, w), begins in zip(layers, first, strict=True)
+        ),
         "it counts biases: they add, and multiply nothing": sum((9 * i + 1) * o * h * w for i, o, h, w in layers),
-        "it counts one convolution a block": sum(
-            9 * i * o * h * w for n, (i, o, h, w) in enumerate(layers) if n == 0 or blocks[n] != blocks[n - 1]
+        "it counts one convolution a block": (
+            *(_arithmetic(reduced, height, width) for reduced in ends),
+            sum(9 * i * o * h * w for (i, o, h, w), begins in zip(layers, first, strict=True) if begins),
+        ),
+    }
+
+
+# -------------------------------------------------------------------------------------------------------------- heads
+
+
+def _excess(head: Tensor, features: Tensor, target: Tensor) -> float:
+    """How far |W F - T|^2 lies above the least, relative to that."""
+    f, t = (_matrix(x.double()) for x in (features, target))
+    far, least = ((w.double() @ f - t).square().sum() for w in (head, _best_head(features.double(), target.double())))
+    return (far / least - 1).item()
+
+
+def _head_mistakes(features: Tensor, target: Tensor) -> dict[str, Tensor | tuple[Tensor, ...]]:
+    """What the known mistakes give, in float64."""
+    features, target = features.double(), target.double()
+    (f, t), right = map(_matrix, (features, target)), _best_head(features, target)
+    g, cross = f @ f.T, t @ f.T
+    alone = torch.stack([_best_head(features[i : i + 1], target[i : i + 1]) for i in range(len(features))])
+    centered = [(x - _matrix(x).mean(1).view(1, -1, 1, 1)) for x in (features, target)]
+    counts = len(features), features[0, 0].numel(), f.shape[1]
+    return {
+        "it returns C = T F': the channels of F overlap, so multiply by the inverse of G": (
+            cross,
+            *(cross / count for count in counts),
+        ),
+        "it divides by the diagonal of G alone: the channels of F overlap, so the whole matrix counts": (
+            cross / g.diagonal()
+        ),
+        "it multiplies by G: by its inverse": (cross @ g, *(cross @ g / count**2 for count in counts)),
+        "it divides one of G and C by a number of positions or pictures and the other not": (
+            *(right * count for count in counts),
+            *(right / count for count in counts),
+        ),
+        "it uses one picture only: sum over the whole batch": (alone[0], alone[-1]),
+        "it averages the best heads of the pictures: sum G and C over the batch, then solve once": alone.mean(0),
+        "it sums the best heads of the pictures: sum G and C over the batch, then solve once": alone.sum(0),
+        "it subtracts the means: W F has no constant to make up for them": _best_head(centered[0], centered[1]),
+        "it predicts F from T: the other way round": _best_head(target, features).T,
+        "its ridge is too large: a ten-thousandth of the mean of G's diagonal is enough": tuple(
+            _best_head(features, target, ridge) for ridge in (1, 0.1)
         ),
     }
 
@@ -229,22 +340,6 @@ def _map_mistake(result: Tensor, wanted: Tensor) -> str:
 
 
 # -------------------------------------------------------------------------------------------------------------- ranks
-
-
-def _ranks(x: Tensor) -> Tensor:
-    return (x[:, None] > x).sum(1).double()
-
-
-def _cosine(a: Tensor, b: Tensor) -> float:
-    return ((a * b).sum() / (a.norm() * b.norm())).item()
-
-
-def _pearson(x: Tensor, y: Tensor) -> float:
-    return _cosine(x.double() - x.double().mean(), y.double() - y.double().mean())
-
-
-def _spearman(x: Tensor, y: Tensor) -> float:
-    return _pearson(_ranks(x), _ranks(y))
 
 
 def _rank_mistakes(x: Tensor, y: Tensor) -> dict[str, float | tuple[float, ...]]:
