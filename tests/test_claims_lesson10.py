@@ -53,9 +53,9 @@ def test_distances_keep_their_order(found):
 
 def test_the_square_map_keeps_every_distance_and_carries_the_measure(found):
     assert found["map_difference"] < 0.01  # float32, relative to the distance itself
-    for name, ratio in found["ratios"]["with"].items():
-        assert 0.5 < ratio < 1.2
-        assert not 0.5 < found["ratios"]["without"][name] < 2
+    assert all(0.5 < ratio < 1.2 for ratio in found["ratios"]["with"].values())
+    without = found["ratios"]["without"].values()
+    assert max(without) > 5 * min(without)
 
 
 def test_each_network_is_pleased_with_itself_and_the_teacher_is_not(found):
@@ -66,18 +66,18 @@ def test_each_network_is_pleased_with_itself_and_the_teacher_is_not(found):
 
 
 def test_an_optimizer_finds_what_the_student_does_not_see(found):
-    fooled, (own, by_teacher) = found["fooled"], [values for _, values in found["followed"].values()]
+    fooled, ((index, own), (_, by_teacher)) = found["fooled"], found["followed"].values()
     assert 0.3 < fooled["median"] < 2  # a fair judge of pictures that nobody optimized
     assert fooled["painted"] < 0.5 * fooled["median"]
     assert own[-1] / by_teacher[-1] < 0.5 * own[0] / by_teacher[0]  # the two curves part
+    assert by_teacher[-1] > 1.5 * min(by_teacher) or index[-1] < 80  # and in the end the teacher's rises
 
 
-def test_painted_pictures_among_the_lessons_help_and_once_is_not_enough(found):
-    for name, errors in found["on_painted"]["distilled"].items():
-        assert found["on_painted"]["taught"][name]["Gram"] < errors["Gram"]
+def test_the_taught_student_sees_through_the_old_picture_and_is_fooled_by_a_new_one(found):
     judged = found["judged"]
-    assert judged["teacher"]["teacher"] < judged["taught"]["teacher"] < judged["distilled"]["teacher"]
-    assert judged["taught"]["taught"] < judged["taught"]["teacher"]
+    assert judged["distilled"]["taught"] > 2 * judged["distilled"]["distilled"]
+    assert judged["teacher"]["teacher"] < 0.6 * judged["taught"]["teacher"]
+    assert judged["taught"]["taught"] < 0.5 * judged["taught"]["teacher"]
 
 
 def test_noise_teaches_noise(found):
@@ -116,10 +116,10 @@ def test_the_stored_comparison_says_what_the_lesson_says():
     runs, photograph = stored["runs"], stored["photograph"]
     real, pocket, first = (runs[name]["by VGG-16"] for name in ("vgg16-caffe", "pocket", "first"))
     for name in nst.STYLE_LAYERS:
-        assert real[name] < pocket[name] < first[name] < photograph[name]
-        assert runs["pocket"]["by itself"][name] < min(pocket[name], 3 * real[name])
+        assert runs["pocket"]["by itself"][name] < real[name] < photograph[name]
+        assert runs["pocket"]["by itself"][name] < pocket[name] < first[name] < photograph[name]
+        assert pocket[name] / real[name] > 1.8 or name == "relu1_1"
     fooled = {name: pocket[name] / runs["pocket"]["by itself"][name] for name in nst.STYLE_LAYERS}
     assert max(fooled, key=fooled.get) == "relu3_1" and fooled["relu3_1"] > 5
-    assert min(pocket[name] / real[name] for name in ("relu2_1", "relu3_1")) > 2
     for run in runs.values():
         assert (path.parent / run["picture"]).stat().st_size < 200_000
