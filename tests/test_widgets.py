@@ -331,7 +331,7 @@ def test_layer_explorer_shows_the_channel_that_is_chosen(pocket, images):
     explorer.menus[0].value, explorer.layer.value, explorer.channel.value = "b", "relu3_1", 5
     finish(explorer)
     wanted = features(pocket, images["b"], "relu3_1")[0, 5]
-    for part in ("relu3_1", "channel <b>5</b> of 64", "16 × 10", f"{wanted.min():.3g} ", f"{wanted.max():.3g},"):
+    for part in ("relu3_1", "channel <b>5</b> of 128", "16 × 10", f"{wanted.min():.3g} ", f"{wanted.max():.3g},"):
         assert part in explorer.caption.value
     for picture in (explorer.picture, explorer.map):
         assert picture.format == shown(picture).format.lower() == "jpeg"
@@ -350,8 +350,8 @@ def test_layer_explorer_changes_its_map_with_the_channel(pocket, images):
 
 def test_the_slider_ends_at_the_last_channel_of_the_layer(pocket, images):
     explorer = LayerExplorer(pocket, images, ["relu5_1", "relu1_1", "relu2_1"])
-    explorer.channel.value = 127
-    assert explorer.channel.max == 127
+    explorer.channel.value = 383
+    assert explorer.channel.max == 383
     explorer.layer.value = "relu1_1"
     assert explorer.channel.max == 15 and explorer.channel.value == 15
     finish(explorer)
@@ -377,7 +377,7 @@ def test_gram_explorer_shows_the_distance_of_the_lesson(pocket, images):
     finish(explorer)
     gram, target = (gram_matrix(features(pocket, images[title], "relu2_1")) for title in "ac")
     assert f"<b>{style_loss(gram, target).item():.3g}</b>" in explorer.caption.value
-    assert "32 × 32" in explorer.caption.value
+    assert "64 × 64" in explorer.caption.value
     assert shown(explorer.pictures).size[0] < shown(explorer.matrices).size[0]
     explorer.menus[1].value = "a"
     finish(explorer)
@@ -483,12 +483,12 @@ def test_the_error_of_an_upload_outlives_a_drawing_that_was_asked_for_before_it(
 
 @pytest.mark.parametrize("kind", [LayerExplorer, GramExplorer])
 def test_a_picture_that_is_too_small_for_a_layer_is_an_error_in_the_widget(kind, pocket):
-    explorer = kind(pocket, {"small": noise(1, 16, 16)}, ["relu1_1", "relu5_1"])
+    explorer = kind(pocket, {"small": noise(1, 8, 8)}, ["relu1_1", "relu5_1"])
     finish(explorer)
     explorer.layer.value = "relu5_1"
     with pytest.raises(ParameterError, match="too small for relu5_1"):
         finish(explorer)
-    assert "an image of 16x16 pixels is too small for relu5_1" in explorer.message.value
+    assert "an image of 8x8 pixels is too small for relu5_1" in explorer.message.value
     explorer.layer.value = "relu1_1"
     finish(explorer)
     assert explorer.message.value == ""
