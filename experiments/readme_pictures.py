@@ -49,7 +49,7 @@ def paint(photo: str, style: str, size: int, steps: int, **options: float) -> to
 def first(path: Path) -> None:
     """A photograph, a painting and the result."""
     photo, style = nst.load_image("chelsea", 512), nst.load_image("nocturne", 512)
-    sheet([[photo, style, paint("chelsea", "nocturne", 512, 150)]], (400, 330), path)
+    sheet([[photo, style, paint("chelsea", "nocturne", 512, 100)]], (400, 330), path)
 
 
 def gallery(path: Path) -> None:
@@ -64,7 +64,7 @@ def weights(path: Path) -> None:
     """Five pairs over six style weights."""
     pairs = zip(nst.photo_names(), ("stained_glass", "nocturne", "pointillist", "cubist", "wave"), strict=True)
     values = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)
-    sheet([[paint(*pair, 256, 150, style_weight=value) for value in values] for pair in pairs], (220, 220), path)
+    sheet([[paint(*pair, 256, 60, style_weight=value) for value in values] for pair in pairs], (220, 220), path)
 
 
 def fast(path: Path) -> None:
