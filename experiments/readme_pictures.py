@@ -4,7 +4,7 @@ They go into docs/; all four take a few minutes on two cores.
 
     first.jpg     a photograph, a painting and the result at 512 pixels
     gallery.jpg   every bundled photograph in every bundled style, at the default weights
-    weights.jpg   five pairs over six style weights: what the default was chosen from
+    weights.jpg   five pairs over six style weights: how the default looks beside others
     fast.jpg      every bundled photograph through every fast network, one pass each at 512 pixels
 
 `python experiments/readme_pictures.py fast.jpg` paints only that one.
