@@ -1,5 +1,6 @@
 """What several test modules share: a run of a lesson, executed once, and a folder of pictures."""
 
+import collections
 import functools
 import json
 
@@ -7,6 +8,15 @@ import pytest
 from PIL import Image
 
 from nst_lesson.course.runs import run_lesson
+
+
+def pytest_collection_modifyitems(items):
+    """Files with a test that may take long come first: with `--dist loadfile` no worker then ends with one alone."""
+    longest = collections.defaultdict(int)
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest[item.path], mark.args[0] if mark else 0)
+    items.sort(key=lambda item: -longest[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -36,11 +36,11 @@ def test_wrong_inputs_do_the_harm_that_is_told(results):
     sizes, cosines = results["sizes"], results["cosines"]
     assert all(0.25 < size < 0.55 for size in sizes["forgotten"])  # less than half or so, in every layer
     assert all(3 < size < 5 for size in sizes["twice"])
-    assert all(100 < size < 600 for size in sizes["0 to 255"])
+    assert all(100 < size < 600 for size in sizes["0_to_255"])
     assert all(0.7 < size < 1.6 for size in sizes["BGR"])
     assert cosines["BGR"][0] < 0.7 and cosines["BGR"][-1] > 0.9
-    assert cosines["mirror image"][-1] < cosines["BGR"][-1]  # no mistake at all
-    for case in ("another photo", "noise"):  # baselines: they are far from 0
+    assert cosines["mirror_image"][-1] < cosines["BGR"][-1]  # no mistake at all
+    for case in ("another_photo", "noise"):  # baselines: they are far from 0
         assert 0.3 < cosines[case][-1] < cosines["BGR"][-1]
     lost, won, spared = results["bgr_channels"]
     assert max(lost, won) < 0.4 and spared > 0.95
@@ -50,7 +50,7 @@ def test_the_numbers_of_an_input_name_three_of_the_mistakes(results):
     least, most, _, deviation = zip(*results["inputs"].values(), strict=True)
     numbers = dict(zip(results["inputs"], zip(least, most, deviation, strict=True), strict=True))
     assert numbers["forgotten"][0] >= 0 > numbers["right"][0] > -2.2
-    assert numbers["twice"][0] < -3 and numbers["0 to 255"][1] > 100
+    assert numbers["twice"][0] < -3 and numbers["0_to_255"][1] > 100
     assert -2.2 < numbers["BGR"][0] and numbers["BGR"][1] < 2.7  # a possible picture
     assert 0.2 < numbers["forgotten"][2] / numbers["right"][2] < 0.3  # a fourth of the contrast
 

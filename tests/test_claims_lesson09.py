@@ -26,16 +26,17 @@ def test_what_is_done_by_hand_is_what_the_package_does(found):
 
 def test_kept_luminance_keeps_the_chroma(found):
     chroma = found["chroma"]
-    for name in ("luminance kept", "run on luminance"):
+    for name in ("luminance_kept", "run_on_luminance"):
         assert chroma[name] < 0.02 and chroma[name] < 0.15 * chroma["plain"]
-    for name in ("mean and covariance", "histograms"):
-        assert chroma["luminance kept"] < chroma[name] < 0.7 * chroma["plain"]
+    for name in ("mean_and_covariance", "histograms"):
+        assert chroma["luminance_kept"] < chroma[name] < 0.7 * chroma["plain"]
 
 
 def test_a_margin_keeps_out_what_leaks_in(found):
     none, one, two = (found["leak"][margin] for margin in "012")
-    assert none[4] == max(none) and none[4] > 10 * none[0]
-    assert all(b < 0.8 * a for a, b in zip(none, one, strict=True))
+    assert min(none[2:]) > 5 * max(none[:2])
+    left = [b / a for a, b in zip(none, one, strict=True)]
+    assert left == sorted(left) and left[-1] < 0.8  # the deeper, the less a cell of margin takes away
     assert all(c <= b + 1e-9 for b, c in zip(one, two, strict=True))
 
 
@@ -52,12 +53,12 @@ def test_blends_move_from_the_one_to_the_other(found):
 
 
 def test_in_one_run_each_painting_comes_nearer_within_its_mask_than_by_pasting(found):
-    one, pasted = found["within"]["one run"], found["within"]["pasted"]
+    one, pasted = found["within"]["one_run"], found["within"]["pasted"]
     assert all(one[term] < 0.8 * pasted[term] for term in one)
 
 
 def test_patches_leave_eyes_and_mouth_better_and_the_palette_worse_than_gram_matrices(found):
-    everywhere, local, fused = (found["faces"][name] for name in ("global: Gram matrices", "local: patches", "fused"))
+    everywhere, local, fused = (found["faces"][name] for name in ("global:_Gram_matrices", "local:_patches", "fused"))
     assert local[0] < fused[0] < everywhere[0] and local[0] < 0.9 * everywhere[0]
     assert local[1] > 3 * max(fused[1], everywhere[1])
 
@@ -72,7 +73,7 @@ def test_equal_time_is_equal(found):
 
 def test_the_stored_picture_is_large_and_its_memory_bounded(found):
     runs = found["stored"]
-    assert runs["coarse to fine"]["sizes"][0] == 256 and runs["coarse to fine"]["width"] >= 1536
+    assert runs["coarse_to_fine"]["sizes"][0] == 256 and runs["coarse_to_fine"]["width"] >= 1536
     assert all(run["peak_memory_mb"] < 4000 for run in runs.values())
 
 

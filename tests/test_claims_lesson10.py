@@ -82,7 +82,7 @@ def test_the_taught_student_sees_through_the_old_picture_and_is_fooled_by_a_new_
 
 def test_noise_teaches_noise(found):
     for name, on_noise in found["noise_errors"]["noise"].items():
-        on_crops = found["noise_errors"]["test crops"][name]["features"]
+        on_crops = found["noise_errors"]["test_crops"][name]["features"]
         assert on_crops > 1.5 * on_noise["features"]
         assert on_crops > 1.3 * found["errors"]["distilled"][name]["features"]
 
@@ -97,8 +97,8 @@ def test_a_head_fitted_to_few_pictures_says_nothing_about_others(found):
 def test_eight_bits_cost_little_and_pruning_much(found):
     smaller = found["smaller"]
     for name in nst.STYLE_LAYERS:
-        assert smaller["16-bit floats"][name] == 0  # that is how pocket is stored
-        assert 0 < smaller["8-bit integers"][name] < 0.05 < smaller["half pruned"][name]
+        assert smaller["16-bit_floats"][name] == 0  # that is how pocket is stored
+        assert 0 < smaller["8-bit_integers"][name] < 0.05 < smaller["half_pruned"][name]
 
 
 def test_the_shipped_network_is_worst_where_it_is_deepest(found):
