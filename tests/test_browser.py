@@ -294,6 +294,7 @@ PAINTERS = (
     "inside = sum((regions == label).sum() for label in clicker.chosen)\n"
     "print('chosen', clicker.chosen, int(clicker.mask.sum()), inside)",
     "print('under the pointer', regions[60, 80], regions[0, 0])",
+    "print('right of the middle', *regions[53, 80::4])",  # where each press of an arrow key leads
 )
 
 
@@ -340,7 +341,7 @@ def test_a_mask_is_painted_and_erased(new_page, lab):
     cell = page.locator(".jp-CodeCell").nth(1)
     canvas = cell.locator("canvas")
     canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()  # 160 x 107 pixels of the picture on 384 x 256 of the page
+    box = canvas.bounding_box()  # 160 x 106 pixels of the picture on 384 x 254 of the page
     scale = box["width"] / 160
 
     def drag(*points):
@@ -399,12 +400,44 @@ def test_regions_are_taken_into_a_mask_and_out_of_it(new_page, lab):
     assert chosen() == sorted([corner, below])
     click(0, 0)
     assert chosen() == [below]
-    board = canvas.locator("xpath=..")
-    board.focus()
-    page.keyboard.press("ArrowUp")  # by keyboard: the cross begins in the middle
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Space")
-    assert chosen() == []
+
+
+def test_a_mask_is_made_by_keyboard(new_page, lab):
+    page = new_page()
+    lab.write("masks.ipynb", *PAINTERS)
+    lab.open_and_run(page, "masks.ipynb")
+    cells = page.locator(".jp-CodeCell")
+    painter, clicker = (cells.nth(n).get_by_role("application") for n in (1, 3))
+
+    def press(board, *keys):
+        board.focus()  # JupyterLab would take the arrow keys and Enter for itself
+        for key in keys:
+            page.keyboard.press(key)
+        assert board.evaluate("e => document.activeElement === e")
+        assert board.locator("div").is_visible()  # the cross
+
+    def painted():
+        return [int(value) for value in run_cell(page, "painted").split()[1:]]
+
+    press(painter, "Space")
+    count, top, left, bottom, right = painted()
+    assert count == pytest.approx(3.14 * 7**2, rel=0.05)  # the brush: a twelfth of 160, rounded up
+    assert [top + bottom, left + right] == pytest.approx([106, 160], abs=2)  # in the middle
+    press(painter, *["ArrowUp"] * 3, *["Shift+ArrowLeft"] * 2, "Enter")
+    assert painted()[1:] == [top - 12, left - 2, bottom, right]
+    press(painter, *["ArrowDown"] * 100, "Space")
+    assert painted()[1:] == [top - 12, left - 2, 105, right]  # the cross stays in the picture
+    keep(page, "mask-keyboard-painted")
+
+    along = [int(label) for label in run_cell(page, "right of the middle").split()[4:]]
+    middle, corner = along[0], int(run_cell(page, "under the pointer").split()[4])
+    steps = next(n for n, label in enumerate(along) if label != middle)
+    press(clicker, "Space", *["ArrowRight"] * steps, "Enter")
+    keep(page, "mask-keyboard-regions")
+    chosen = run_cell(page, "print('chosen'")
+    assert chosen.startswith(f"chosen {sorted([corner, middle, along[steps]])} ")
+    press(clicker, "Space", *["ArrowLeft"] * steps, "Space")
+    assert run_cell(page, "print('chosen'").startswith(f"chosen [{corner}] ")
 
 
 # --------------------------------------------------------------------------------------------------------------- pages

@@ -133,7 +133,7 @@ function render({ model, el }) {
       pen.globalCompositeOperation = eraser.checked ? "destination-out" : "source-over";
       pen.lineWidth = size.value;
       pen.beginPath();
-      pen.moveTo(...(last ?? next));
+      pen.moveTo(...(last ?? [next[0] - 0.01, next[1]])); // a line without any length leaves no mark
       pen.lineTo(...next);
       pen.stroke();
       last = next;
