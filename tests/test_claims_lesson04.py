@@ -79,18 +79,18 @@ def test_adam_is_ahead_at_first_and_lbfgs_at_the_end(pairs):
 
 def test_a_wrong_input_for_all_hides_and_one_for_the_painting_does_not(found):
     right, inputs = found["inputs"]["right"], found["inputs"]
-    for name in ("0 to 255, all", "BGR, all", "normalization forgotten, all"):
+    for name in ("0_to_255,_all", "BGR,_all", "normalization_forgotten,_all"):
         assert right < inputs[name] < 0.15
-    for name in ("0 to 255, the painting", "BGR, the painting"):
+    for name in ("0_to_255,_the_painting", "BGR,_the_painting"):
         assert inputs[name] > max(5 * right, 0.15)
 
 
 def test_only_the_clamp_at_the_end_changes_the_loss(found):
-    outside, before, after = found["clamps"]["at the end"]
-    assert outside > 0.005 and after > 1.001 * before
-    outside, before, after = found["clamps"]["in the closure"]
+    outside, before, after = found["clamps"]["at_the_end"]
+    assert outside > 0.005 and after != pytest.approx(before, rel=0.05)
+    outside, before, after = found["clamps"]["in_the_closure"]
     assert outside > 0 and after == pytest.approx(before, rel=0.02)
-    outside, before, after = found["clamps"]["after each step"]
+    outside, before, after = found["clamps"]["after_each_step"]
     assert outside == 0 and before == after
 
 
