@@ -18,7 +18,7 @@ from tiny import write_lesson
 
 from nst_lesson.cli import main as cli
 from nst_lesson.course.files import find_lesson, lessons
-from nst_lesson.course.lesson import Lesson, parse_value
+from nst_lesson.course.lesson import EXTRA, Lesson, parse_value
 from nst_lesson.course.runs import MAX_BYTES, run_lesson
 
 LESSONS = list(lessons().values())
@@ -110,6 +110,24 @@ def test_each_exercise_has_a_hint_and_a_solution(lesson):
         assert re.search(r"minutes?\b", text)
         assert "<summary>Hint</summary>" in text
         assert "<summary>Solution</summary>" in text
+
+
+def bound(cells):
+    """The names that cells bind: by an assignment, a loop, a definition, an import or as an argument."""
+    nodes = [node for cell in cells for node in ast.walk(ast.parse(cell.source))]
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    names |= {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    return names | {node.arg for node in nodes if isinstance(node, ast.arg)}
+
+
+@each_lesson
+def test_no_cell_needs_one_that_is_tagged_extra(lesson):
+    cells = code_cells(nbformat.read(lesson, as_version=4))
+    extra = [cell for cell in cells if EXTRA in cell.metadata.get("tags", [])]
+    main = [cell for cell in cells if cell not in extra]
+    read = {node.id for cell in main for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
+    assert read & bound(extra) - bound(main) == set()
 
 
 @each_lesson
