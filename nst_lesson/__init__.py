@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from . import checks as check
 from .errors import LessonError
 from .methods import distillation
-from .methods.any_style import any_style_loss
+from .methods.any_style import reconstruction_loss
 from .methods.checkpoint import Checkpoint
 from .methods.gatys import Step, coarse_to_fine, optimize, reconstruct, solver, synthesize_texture, transfer
 from .methods.losses import NORMALIZATIONS, content_loss, gram_matrix, style_loss, total_variation
@@ -17,14 +17,14 @@ from .methods.metrics import content_distance, peak_memory_mb, save_results, sty
 from .methods.objective import STYLE_SHARES, Content, Objective, Patches, Smoothness, Style, transfer_terms
 from .methods.statistics import layer_mask, nearest_patches
 from .methods.training import Hardware, evaluate, stylizing_loss, train
-from .networks.adain import AnyStyleNetwork, moments, stylize_any
+from .networks.any_style import AnyStyleNetwork, moments, stylize_any, transport
 from .networks.backbones import CONTENT_LAYERS, STYLE_LAYERS, VGG, load_backbone, resolve_device, stand_ins
 from .networks.models import load_model, save_model, style_model_names
 from .networks.transformer import TransformationNetwork, stylize
 from .paths import cache_dir, data_dir, run_folder
 from .pictures.colors import keep_luminance, match_colors
 from .pictures.images import download_names, load_image, photo_names, save_image, style_names, to_pil
-from .pictures.photographs import Pairs, Photographs
+from .pictures.photographs import Photographs
 from .view.diagram import show_diagram
 from .view.masks import MaskPainter
 from .view.progress import progress
@@ -38,13 +38,13 @@ __version__ = "0.2.0"
 __all__ = [
     "CONTENT_LAYERS", "NORMALIZATIONS", "STYLE_LAYERS", "STYLE_SHARES", "VGG", "AnyStyleNetwork", "BeforeAfter",
     "Checkpoint", "Content", "GramExplorer", "Hardware", "LayerExplorer", "LessonError", "LiveTransfer", "MaskPainter",
-    "Objective", "Pairs", "Patches", "Photographs", "PictureSlider", "Smoothness", "Step", "Style", "StyleMixer",
-    "TransformationNetwork", "any_style_loss", "cache_dir", "check", "closeup", "coarse_to_fine", "content_distance",
-    "content_loss", "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix",
-    "keep_luminance", "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments",
-    "nearest_patches", "optimize", "peak_memory_mb", "photo_names", "plot_losses", "progress", "reconstruct",
-    "resolve_device", "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_images",
-    "show_maps", "solver", "stand_ins", "style_distance", "style_loss", "style_model_names", "style_names", "stylize",
-    "stylize_any", "stylizing_loss", "synthesize_texture", "to_pil", "total_variation", "train", "transfer",
-    "transfer_terms",
+    "Objective", "Patches", "Photographs", "PictureSlider", "Smoothness", "Step", "Style", "StyleMixer",
+    "TransformationNetwork", "cache_dir", "check", "closeup", "coarse_to_fine", "content_distance", "content_loss",
+    "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix", "keep_luminance",
+    "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments", "nearest_patches", "optimize",
+    "peak_memory_mb", "photo_names", "plot_losses", "progress", "reconstruct", "reconstruction_loss", "resolve_device",
+    "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_images", "show_maps", "solver",
+    "stand_ins", "style_distance", "style_loss", "style_model_names", "style_names", "stylize", "stylize_any",
+    "stylizing_loss", "synthesize_texture", "to_pil", "total_variation", "train", "transfer", "transfer_terms",
+    "transport",
 ]

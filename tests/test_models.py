@@ -25,15 +25,13 @@ def picture(height, width, seed=0):
 @pytest.mark.parametrize("any_style", [False, True], ids=["one style", "any style"])
 def test_a_stopped_training_can_be_looked_at(tmp_path, any_style):
     torch.manual_seed(0)
-    network = nst.AnyStyleNetwork(blocks=1, width=0.1) if any_style else nst.TransformationNetwork(0.1)
-    photographs = nst.Photographs(size=32, crops=4)
-    data = nst.Pairs(photographs, nst.Photographs(size=32, crops=4)) if any_style else photographs
+    network = nst.AnyStyleNetwork(width=0.1) if any_style else nst.TransformationNetwork(0.1)
 
     def loss(painter, batch):
-        return {"gray": (painter(*batch.split(3, dim=1)) - 0.5).square().mean()}
+        return {"gray": (painter(batch) - 0.5).square().mean()}
 
     file = tmp_path / "checkpoint.safetensors"
-    for step in nst.train(network, loss, data, steps=9, batch_size=1, checkpoint=file):
+    for step in nst.train(network, loss, nst.Photographs(size=32, crops=4), steps=9, batch_size=1, checkpoint=file):
         if step.index == 2:
             break
     again = nst.load_model(file)
@@ -174,7 +172,7 @@ def test_a_width_that_does_not_fit_is_one_line_and_takes_no_memory(tmp_path):
         {"network": "style", "settings": '{"depth": 3}'},
         {"network": "style", "settings": '{"output": "laser"}'},
         {"network": "style"},
-        {"network": "any_style", "settings": '{"blocks": 0}'},
+        {"network": "any_style", "settings": '{"width": 0}'},
         {"width": "wide"},
         {"training": "{}"},
         {},

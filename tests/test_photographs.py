@@ -15,7 +15,7 @@ from web import serving
 
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.pictures import photographs as module
-from nst_lesson.pictures.photographs import Draws, Pairs, Photographs, fetch_photographs
+from nst_lesson.pictures.photographs import Draws, Photographs, fetch_photographs
 
 
 def photographs(**options):
@@ -62,13 +62,6 @@ def test_a_bundled_photograph_can_be_left_out():
     assert not all(crop[0].mean() > crop[2].mean() for crop in mixed)
 
 
-def test_recoloring_only_exchanges_channels():
-    plain, recolored = ([photographs(recolor=on, crops=6)[0, i][0] for i in range(6)] for on in (False, True))
-    assert not all(torch.equal(a, b) for a, b in zip(plain, recolored, strict=True))
-    for a, b in zip(plain, recolored, strict=True):
-        assert torch.equal(a.sort(0).values, b.sort(0).values)
-
-
 def test_a_folder_is_searched_to_its_depth(folder):
     data = Photographs(str(folder), size=8)
     names = ["blue.png", "broken.jpg", "lime.png", "red.png", "white.png"]
@@ -93,9 +86,8 @@ def test_a_folder_may_be_below_the_home_folder(folder, monkeypatch):
     assert len(Photographs(f"~/{folder.name}", size=8)) == len(Photographs(folder, size=8)) == 5
 
 
-@pytest.mark.parametrize("data", [photographs, lambda: Pairs(photographs(), photographs(bundled=["coffee"]))])
-def test_an_index_alone_is_of_the_first_epoch(data):
-    data = data()
+def test_an_index_alone_is_of_the_first_epoch():
+    data = photographs()
     for index in (0, 9, -1):
         assert torch.equal(data[index][0], data[0, index % 10][0])
     assert len(list(data)) == 10  # a loop ends

@@ -23,7 +23,71 @@ Moments = tuple[Tensor, Tensor]
 EPSILON = 1e-5  # added to every variance, so that a channel without any does not divide by zero
 
 
-@exercise
+def _moments(x: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Moments:
+    mean = x.mean(over, keepdim=True)
+    return mean, (x.var(over, keepdim=True, correction=unbiased) + EPSILON).sqrt()
+
+
+def _adain(content: Tensor, style: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Tensor:
+    (mean, deviation), (new_mean, new_deviation) = (_moments(x, over, unbiased) for x in (content, style))
+    return new_deviation * (content - mean) / deviation + new_mean
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x[0].flatten(1).mean(1, keepdim=True)
+
+
+def _covariance(x: Tensor, less: int = 0) -> Tensor:
+    centered = x[0].flatten(1) - _mean(x)
+    return centered @ centered.T / (centered.shape[1] - less)
+
+
+def _power(matrix: Tensor, exponent: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.clamp_min(EPSILON) ** exponent) @ vectors.T
+
+
+def _wct(content: Tensor, style: Tensor, white: float = -0.5, colored: float = 0.5, less: int = 0) -> Tensor:
+    centered = content[0].flatten(1) - _mean(content)
+    turned = _power(_covariance(style, less), colored) @ _power(_covariance(content, less), white) @ centered
+    return (turned + _mean(style)).view_as(content)
+
+
+def _stop(losses: Sequence[float], patience: int, ties: bool = False) -> int:
+    """The look at which training ends."""
+    best = 0
+    for index, loss in enumerate(losses):
+        if loss < losses[best] or (ties and loss == losses[best]):
+            best = index
+        if index - best >= patience:
+            return index
+    return len(losses) - 1
+
+
+def _kept(losses: Sequence[float], patience: int, ties: bool = False) -> int:
+    """The look whose weights are kept."""
+    seen = losses[: _stop(losses, patience, ties) + 1]
+    least = min(seen)
+    places = [index for index, loss in enumerate(seen) if loss == least]
+    return places[-1] if ties else places[0]
+
+
+def _blended(manners: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    """What exercise 4 asks for."""
+    shares = [weight / sum(weights) for weight in weights]
+    mean, deviation = (
+        torch.stack([share * x for share, x in zip(shares, parts, strict=True)]).sum(0)
+        for parts in zip(*manners, strict=True)
+    )
+    return mean, deviation
+
+
+def _whitened_colored(content: Tensor, style: Tensor) -> Tensor:
+    """What exercise 3 asks for, in 64 bits: small eigenvalues want them."""
+    return _wct(content.double(), style.double()).to(content)
+
+
+@exercise(otherwise=_adain)
 def adain(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """answer(content, style): features (B, C, H, W) with the channel means and deviations of those of a painting."""
     generator = torch.Generator().manual_seed(4)
@@ -42,7 +106,7 @@ def adain(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         raise Wrong("a channel without any variance gives NaN or inf: add a little, such as 1e-5, to the variance")
 
 
-@exercise
+@exercise(otherwise=_whitened_colored)
 def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """answer(content, style): features (1, C, H, W) with the channel means and the covariance of the painting's."""
     generator = torch.Generator().manual_seed(5)
@@ -59,7 +123,7 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     _expect_features(result, wanted, mistakes)
 
 
-@exercise
+@exercise(otherwise=_blended)
 def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments]) -> None:
     """answer(moments, weights): the weighted mean of several (mean, deviation); weights may have any sum."""
     generator = torch.Generator().manual_seed(6)
@@ -92,7 +156,7 @@ def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments
     _expect_features(result, wanted, named)
 
 
-@exercise
+@exercise(otherwise=_kept)
 def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
     """answer(losses, patience): which weights to keep when training ends after `patience` looks without a new best."""
     cases = [
@@ -128,16 +192,6 @@ def _expect_features(result: Tensor, wanted: Tensor, mistakes: dict[str, Tensor]
     expect_value(result, wanted, mistakes, otherwise, 1e-3)  # where to add the epsilon is a matter of taste
 
 
-def _moments(x: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Moments:
-    mean = x.mean(over, keepdim=True)
-    return mean, (x.var(over, keepdim=True, correction=unbiased) + EPSILON).sqrt()
-
-
-def _adain(content: Tensor, style: Tensor, over: tuple[int, ...] = (2, 3), unbiased: int = 0) -> Tensor:
-    (mean, deviation), (new_mean, new_deviation) = (_moments(x, over, unbiased) for x in (content, style))
-    return new_deviation * (content - mean) / deviation + new_mean
-
-
 def _adain_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
     """What the known mistakes give, in float64."""
     (mean, deviation), (new_mean, new_deviation) = _moments(content), _moments(style)
@@ -157,26 +211,6 @@ def _adain_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
             content, style, unbiased=1
         ),
     }
-
-
-def _mean(x: Tensor) -> Tensor:
-    return x[0].flatten(1).mean(1, keepdim=True)
-
-
-def _covariance(x: Tensor, less: int = 0) -> Tensor:
-    centered = x[0].flatten(1) - _mean(x)
-    return centered @ centered.T / (centered.shape[1] - less)
-
-
-def _power(matrix: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors @ torch.diag(values.clamp_min(EPSILON) ** exponent) @ vectors.T
-
-
-def _wct(content: Tensor, style: Tensor, white: float = -0.5, colored: float = 0.5, less: int = 0) -> Tensor:
-    centered = content[0].flatten(1) - _mean(content)
-    turned = _power(_covariance(style, less), colored) @ _power(_covariance(content, less), white) @ centered
-    return (turned + _mean(style)).view_as(content)
 
 
 def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
@@ -216,17 +250,6 @@ def _uncentered(content: Tensor, style: Tensor) -> Tensor:
     return (root @ inverse @ (mine - _mean(content)) + _mean(style)).view_as(content)
 
 
-def _stop(losses: Sequence[float], patience: int, ties: bool = False) -> int:
-    """The look at which training ends."""
-    best = 0
-    for index, loss in enumerate(losses):
-        if loss < losses[best] or (ties and loss == losses[best]):
-            best = index
-        if index - best >= patience:
-            return index
-    return len(losses) - 1
-
-
 def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
     """What the known mistakes give."""
     right = _kept(losses, patience)
@@ -241,11 +264,3 @@ def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
             losses, patience, ties=True
         ),
     }
-
-
-def _kept(losses: Sequence[float], patience: int, ties: bool = False) -> int:
-    """The look whose weights are kept."""
-    seen = losses[: _stop(losses, patience, ties) + 1]
-    least = min(seen)
-    places = [index for index, loss in enumerate(seen) if loss == least]
-    return places[-1] if ties else places[0]

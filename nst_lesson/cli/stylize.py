@@ -13,7 +13,7 @@ from .command import Commands, add_command, add_overwrite, check_output, say
 if TYPE_CHECKING:
     from ..networks.painter import Painter
 
-STYLE_SIZE = 384  # longer side of a painting in pixels; its strokes then have the size that the any-style network knows
+STYLE_SIZE = 384  # longer side of a painting in pixels: its strokes come out as large as they are in it
 
 
 def add_parser(commands: Commands) -> None:

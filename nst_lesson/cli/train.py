@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -25,22 +26,24 @@ from accelerate import PartialState
 from torch import Tensor
 
 from ..errors import LessonError, ParameterError
-from ..methods.any_style import WEIGHTS, any_style_loss
+from ..methods.any_style import FEATURES_WEIGHT, reconstruction_loss
 from ..methods.checkpoint import Checkpoint
 from ..methods.losses import NORMALIZATION
 from ..methods.training import PRECISIONS, SCHEDULES, BatchLoss, Hardware, stylizing_loss, train
-from ..networks.adain import SCALES, AnyStyleNetwork, stylize_any
+from ..networks.any_style import AnyStyleNetwork, stylize_any
 from ..networks.backbones import STYLE_LAYERS, load_backbone, resolve_device
 from ..networks.models import load_model, save_model
 from ..networks.transformer import TransformationNetwork, stylize
 from ..paths import locked, user_path
 from ..pictures.images import load_image, save_image, style_names
-from ..pictures.photographs import PAINTING_SHARES, Pairs, Photographs
+from ..pictures.photographs import Photographs
 from .command import Commands, Parser, add_command, number, say, short, whole
 
 CONTENT_LAYERS = ["relu3_3"]  # of a fast network; at relu4_2, where `transfer` compares, strokes stay faint
-WIDTH = 0.5  # of a fast network
+WIDTHS: dict[type, float] = {TransformationNetwork: 0.5, AnyStyleNetwork: 1.0}  # of a new network
+PAINTINGS: dict[type, str] = {TransformationNetwork: "one painting", AnyStyleNetwork: "any painting"}
 FAST_WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0}
+Network = TypeVar("Network", TransformationNetwork, AnyStyleNetwork)
 PREVIEW, PREVIEW_SIZE = "preview.jpg", 512  # its longer side in pixels
 NOT_SETTINGS = (  # options that another run of the same training may change, and what is recorded by what it holds
     *("command", "function", "build", "out", "steps", "workers", "device", "compile", "checkpoint_every"),
@@ -55,7 +58,7 @@ class Training:
 
     network: TransformationNetwork | AnyStyleNetwork
     loss: BatchLoss
-    photographs: Photographs | Pairs
+    photographs: Photographs
     painting: Tensor  # what a preview is painted like
     inputs: Mapping[str, str]  # {name: a digest}
 
@@ -84,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 def build_fast(options: argparse.Namespace, device: str) -> Training:
     """The training of a transformation network for one painting."""
-    network, inputs = _start(options)
+    network, inputs = _start(options, TransformationNetwork, lambda: TransformationNetwork(options.width))
     side = options.style_size or options.size
     painting = load_image(options.style, side, device=device)
     inputs["style"] = _digest(painting)
@@ -97,38 +100,37 @@ def build_fast(options: argparse.Namespace, device: str) -> Training:
 
 
 def build_any(options: argparse.Namespace, device: str) -> Training:
-    """The training of a network for any painting, on pairs of photograph and painting."""
-    shape = {"blocks": options.blocks, "width": options.width, "fine_tune": options.fine_tune}
-    network = AnyStyleNetwork(options.encoder, options.scales, **shape)
-    backbone = load_backbone(options.backbone, device=device)
-    weights = {name: getattr(options, name) for name in WEIGHTS}
-    loss = any_style_loss(backbone, statistics=options.statistics, **weights)
-    draw = {"size": options.size, "seed": options.seed}
-    marks = {"bundled": style_names(), "recolor": options.recolor, "shares": PAINTING_SHARES}
-    paintings = Photographs(options.styles, **marks, **draw)
-    first = load_image(Path(paintings.files[0]) if paintings.files else style_names()[0], PREVIEW_SIZE)
-    return Training(network, loss, Pairs(Photographs(options.images, **draw), paintings), first, {})
+    """The training of the decoders of a network for any painting, which needs photographs alone."""
+    network, inputs = _start(options, AnyStyleNetwork, lambda: AnyStyleNetwork(options.encoder, width=options.width))
+    loss = reconstruction_loss(load_backbone(options.backbone, device=device), features_weight=options.features_weight)
+    painting = load_image(style_names()[0], PREVIEW_SIZE)
+    return Training(network, loss, Photographs(options.images, size=options.size, seed=options.seed), painting, inputs)
 
 
-def _start(options: argparse.Namespace) -> tuple[TransformationNetwork, dict[str, str]]:
+def _start(
+    options: argparse.Namespace, kind: type[Network], new: Callable[[], Network]
+) -> tuple[Network, dict[str, str]]:
     """The network to train: new, or with the weights of a trained one, and then their digest."""
     if not options.start:
-        options.width = WIDTH if options.width is None else options.width
-        return TransformationNetwork(options.width), {}
+        options.width = WIDTHS[kind] if options.width is None else options.width
+        return new(), {}
     begun = load_model(options.start)
-    if not isinstance(begun, TransformationNetwork):
-        raise ParameterError(f"--start {options.start} is no network for one painting: name another")
+    if not isinstance(begun, kind):
+        raise ParameterError(f"--start {options.start} is no network for {PAINTINGS[kind]}: name another")
     if options.width not in (None, begun.settings["width"]):
         raise ParameterError(f"--width is {options.width}, and {options.start} has {begun.settings['width']}: leave it")
     options.width = begun.settings["width"]
-    return begun.train().requires_grad_(True), {"start": _digest(*begun.state_dict().values())}
+    trained = [weight for name, weight in begun.named_parameters() if not name.startswith(begun.frozen)]
+    for weight in trained:
+        weight.requires_grad_(True)
+    return begun.train(), {"start": _digest(*trained)}
 
 
 def _digest(*tensors: Tensor) -> str:
     """What tells a picture, or the weights of a network, from others: the form and a few digits of the SHA-256."""
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return f"{' x '.join(map(str, tensors[0].shape))}, {digest.hexdigest()[:12]}"
 
 
@@ -209,8 +211,6 @@ def _add_fast(kinds: Commands) -> None:
     fast.add_argument("style", help="the painting: a bundled name, a path or an address")
     fast.add_argument("--style-size", type=whole(16, 4096), help="longer side of the painting; default: as --size")
     fast.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
-    fast.add_argument("--start", metavar="MODEL", help="begin with the weights of a trained network: a name or a file")
-    fast.add_argument("--width", type=number(0.01, 4), help=f"of the network; default: {WIDTH}, or that of --start")
     _add_weights(fast, FAST_WEIGHTS)
     fast.add_argument("--activation-scale", type=number(1e-6, 1e6), default=1.0, help="default: 1.0")
     names = " ".join(CONTENT_LAYERS)
@@ -221,16 +221,9 @@ def _add_fast(kinds: Commands) -> None:
 
 def _add_any(kinds: Commands) -> None:
     """The training for any painting, and its options."""
-    any_style = _add(kinds, "any", build_any, "one network for any painting (Huang & Belongie 2017)")
-    any_style.add_argument("--styles", default="", metavar="DIR", help="paintings; default: crops of the bundled ones")
-    any_style.add_argument("--recolor", action="store_true", help="swap the color channels of paintings at random")
+    any_style = _add(kinds, "any", build_any, "the decoders of one network for any painting (Li et al. 2017)")
     any_style.add_argument("--encoder", default="pocket", help="the network that is decoded; default: pocket")
-    any_style.add_argument("--fine-tune", action="store_true", help="train the encoder as well")
-    any_style.add_argument("--scales", nargs="+", default=list(SCALES), help="layers at which the style enters")
-    any_style.add_argument("--blocks", type=whole(1, 16), default=2, help="convolutions at each scale; default: 2")
-    any_style.add_argument("--statistics", default="moments", help="what is compared: moments (default) or gram")
-    any_style.add_argument("--width", type=number(0.01, 8), default=1.5, help="of the decoder; default: 1.5")
-    _add_weights(any_style, WEIGHTS)
+    _add_weights(any_style, {"features_weight": FEATURES_WEIGHT})
 
 
 def _add(kinds: Commands, name: str, build: Callable, text: str) -> Parser:
@@ -238,6 +231,12 @@ def _add(kinds: Commands, name: str, build: Callable, text: str) -> Parser:
     parser = add_command(kinds, name, run, text)
     parser.set_defaults(build=build)
     parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="where checkpoint and model go")
+    parser.add_argument(
+        "--start", metavar="MODEL", help="begin with the weights of a trained network: a name or a file"
+    )
+    parser.add_argument(
+        "--width", type=number(0.01, 4), help="of the network; default: that of --start, or 0.5, any: 1"
+    )
     parser.add_argument("--images", default="", metavar="DIR", help="photographs; default: crops of the bundled ones")
     parser.add_argument("--preview", metavar="PHOTO", help=f"paint it at every checkpoint, as DIR/{PREVIEW}")
     counts = {

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..errors import LessonError, ParameterError, printable, unknown
-from ..pictures.photographs import Draws, Pairs, Photographs
+from ..pictures.photographs import Draws, Photographs
 from .checkpoint import Checkpoint, TrainingState
 from .losses import FeatureExtractor
 from .objective import Objective, Term, Weights, transfer_terms
@@ -111,7 +111,7 @@ def stylizing_loss(
 def train(
     network: nn.Module,
     batch_loss: BatchLoss,
-    photographs: Photographs | Pairs,
+    photographs: Photographs,
     *,
     steps: int,
     batch_size: int = 4,
@@ -237,7 +237,7 @@ def check_counts(**counts: int) -> None:
             raise ParameterError(f"{name} is {value}; give at least 1")
 
 
-def _loader(photographs: Photographs | Pairs, batch_size: int, workers: int, start: int, stop: int) -> DataLoader:
+def _loader(photographs: Photographs, batch_size: int, workers: int, start: int, stop: int) -> DataLoader:
     """The samples from number `start` to number `stop`, in batches."""
     draws = Draws(len(photographs), photographs.seed, start, stop)
     return DataLoader(
@@ -273,7 +273,7 @@ def _collate(samples: Sequence[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, batch_loss: BatchLoss, photographs: Photographs | Pairs, *, count: int, batch_size: int = 4
+    network: nn.Module, batch_loss: BatchLoss, photographs: Photographs, *, count: int, batch_size: int = 4
 ) -> dict[str, float]:
     """The mean terms of the loss over `count` samples of a validation or test set, the same ones at each call."""
     was_training, device = network.training, next(network.parameters()).device

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import LessonError
 from ..paths import atomic_path, user_path
-from .adain import AnyStyleNetwork
+from .any_style import AnyStyleNetwork
 from .transformer import LEAST, TransformationNetwork, unweave
 
 INPUT, OUTPUT = "image", "painted"  # the names of both in the file

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import LessonError, WeightsError, unknown
 from ..paths import atomic_path, data_dir, user_path
-from .adain import AnyStyleNetwork
+from .any_style import AnyStyleNetwork
 from .pytorch_examples import SETTINGS, is_torch_file, read_examples_file
 from .transformer import TransformationNetwork
 
@@ -106,8 +106,6 @@ def _form(header: dict[str, str]) -> tuple[str, dict[str, Any]]:
     """The kind and the settings that a file's header names; those written before version 0.2 had other keys."""
     if "network" in header:
         return header["network"], json.loads(header["settings"])
-    if "any_style" in header:
-        return "any_style", json.loads(header["any_style"])
     if "width" in header:
         return "style", {"width": json.loads(header["width"]), "normalization": header.get("normalization", "instance")}
     raise KeyError("its header names no network")

@@ -11,7 +11,7 @@ from ..errors import LessonError, ParameterError
 from ..pictures.colors import keep_luminance
 from ..pictures.enlarge import enlarge
 from ..pictures.images import resize
-from .adain import AnyStyleNetwork, stylize_any
+from .any_style import AnyStyleNetwork, stylize_any
 from .transformer import TransformationNetwork, stylize
 
 LARGE = 1536  # longer side in pixels: a photograph above it is painted smaller, or its strokes would be hair-thin

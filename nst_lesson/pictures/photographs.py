@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -20,7 +19,6 @@ from ..paths import atomic_path, user_path
 from .images import READ_SUFFIXES, load_image, photo_names
 
 SHARES = (0.5, 1.0)  # of a photograph's shorter side: what a crop has at least and at most
-PAINTING_SHARES = (0.25, 0.75)  # the same of a painting, whose brush marks then stay large
 COLLECTIONS = {  # name -> address, sha256, bytes, what it is
     "coco-val2017": (
         "http://images.cocodataset.org/zips/val2017.zip",  # the host has no https; the hash proves what arrives
@@ -80,13 +78,12 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
     A crop has at least and at most `shares` of the image's shorter side; small ones keep brush marks large. Without a
-    folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. With `recolor` the
-    color channels change places at random. A sample is asked for as (epoch, index), or as index alone in epoch 0; what
-    is drawn for it depends on that and on `seed` alone, so that workers, processes and a resumed run draw the same. A
-    file that cannot be read is replaced by the next one that can; its name comes with the sample. `pictures` says what
-    there is, wherever the folder lies: {"photographs": {name below the folder: bytes of the file}}, or pixels of a
-    bundled picture. Raises ParameterError where a folder has no image files, and for a size, seed or number of crops
-    that makes no sense.
+    folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. A sample is asked for
+    as (epoch, index), or as index alone in epoch 0; what is drawn for it depends on that and on `seed` alone, so that
+    workers, processes and a resumed run draw the same. A file that cannot be read is replaced by the next one that can;
+    its name comes with the sample. `pictures` says what there is, wherever the folder lies: {"photographs": {name below
+    the folder: bytes of the file}}, or pixels of a bundled picture. Raises ParameterError where a folder has no image
+    files, and for a size, seed or number of crops that makes no sense.
     """
 
     def __init__(
@@ -97,12 +94,11 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
         seed: int = 0,
         crops: int = 200,
         bundled: Sequence[str] | None = None,
-        recolor: bool = False,
         shares: tuple[float, float] = SHARES,
     ) -> None:
         if size < 1 or crops < 1 or seed < 0:
             raise ParameterError(f"size {size}, crops {crops}, seed {seed}: give at least 1, 1 and 0")
-        self.size, self.seed, self.recolor, self.shares = size, seed, recolor, shares
+        self.size, self.seed, self.shares = size, seed, shares
         self.files: list[str] = []
         self.bundled: list[Tensor] = []
         if folder:
@@ -139,35 +135,13 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
         raise LessonError(f"none of the {self.length} image files can be read; the first is {self.files[0]}")
 
     def _crop(self, image: Tensor, random: np.random.Generator) -> Tensor:
-        """A random square of an image (1, 3, H, W), resized, mirrored or not, and recolored if that is wanted."""
+        """A random square of an image (1, 3, H, W), resized, mirrored or not."""
         height, width = image.shape[2:]
         side = max(1, round(min(height, width) * random.uniform(*self.shares)))
         top, left = random.integers(height - side + 1), random.integers(width - side + 1)
         square = image[:, :, top : top + side, left : left + side]
         square = F.interpolate(square, (self.size, self.size), mode="bilinear", antialias=True)[0].clamp(0, 1)
-        square = square.flip(2) if random.integers(2) else square
-        return square[random.permutation(3).tolist()] if self.recolor else square
-
-
-class Pairs(Dataset[tuple[Tensor, list[str]]]):
-    """A photograph over a painting, (6, size, size), for a network that takes both; which painting is drawn at random.
-
-    A sample is asked for as one of `Photographs` is, and depends on that and on the seed of `contents` alone.
-    """
-
-    def __init__(self, contents: Photographs, styles: Photographs) -> None:
-        self.contents, self.styles, self.seed = contents, styles, contents.seed
-        self.pictures = {**contents.pictures, "paintings": styles.pictures["photographs"]}
-
-    def __len__(self) -> int:
-        return len(self.contents)
-
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, list[str]]:
-        """The pair of one draw, and the files that were skipped on the way."""
-        epoch, index = _epoch_and_index(draw, len(self))
-        number = int(np.random.default_rng((self.seed, epoch, index, 1)).integers(len(self.styles)))
-        (content, unread), (style, more) = self.contents[epoch, index], self.styles[epoch, number]
-        return torch.cat([content, style]), unread + more
+        return square.flip(2) if random.integers(2) else square
 
 
 class Draws(Sampler[tuple[int, int]]):
