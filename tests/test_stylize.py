@@ -249,3 +249,10 @@ def test_what_comes_into_view_is_not_painted_over():
     painted, painted_before = frame, torch.full_like(frame, 0.5)
     result = steadied(painted, frame, before, painted_before)
     torch.testing.assert_close(result[..., 25:35, 25:35], painted[..., 25:35, 25:35], atol=0.02, rtol=0)
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_starts(stylize, tmp_path, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: namedtuple("Memory", "available")(1_000_000))
+    result = stylize("rocket", "--model", "mine.safetensors", "-o", "out.png", "--size", "128")
+    assert result.status == 2 and "try --strokes 50" in result.err and len(result.err.splitlines()) == 1
+    assert not (tmp_path / "out.png").exists()

@@ -73,6 +73,22 @@ def check_output(out: Path, inputs: Iterable[str | None], overwrite: bool) -> No
         raise LessonError(f"{out} is there already: choose another name, or add --overwrite")
 
 
+def expect_memory(sides: tuple[int, int], each: int, option: str) -> None:
+    """Raise LessonError where a picture of these sides is more than what is free, at `each` bytes of memory a pixel.
+
+    It names an `option` and the longer side in pixels that fits. Systems promise more memory than they have and then
+    end the process, so that waiting for an error is no way.
+    """
+    import psutil
+
+    needed, free = sides[0] * sides[1] * each, psutil.virtual_memory().available
+    if needed > free:
+        fits = int(max(sides) * (free / needed) ** 0.5) // 10 * 10
+        raise LessonError(
+            f"this takes about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free: {option} {fits}"
+        )
+
+
 def say(*lines: object, error: bool = False) -> None:
     """Print lines, as far as a terminal can show them."""
     for line in lines:

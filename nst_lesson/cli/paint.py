@@ -17,9 +17,11 @@ from ..networks.backbones import load_backbone, resolve_device
 from ..paths import sweep, user_path
 from ..pictures.colors import keep_luminance
 from ..pictures.images import check_format, load_image, save_image
-from .command import Commands, add_command, add_overwrite, check_output, number, say, short, whole
+from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, say, short, whole
 
 SIZE = 512  # longer side of the picture and of the paintings in pixels
+# Bytes of memory a pixel, measured on a CPU (at 512 and 768 pixels, plus what L-BFGS remembers): pocket, and VGG-19.
+POCKET_BYTES, OTHER_BYTES = 1700, 3800
 INTERRUPTED = 130  # 128 + SIGINT
 
 
@@ -59,6 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_output(out, (arguments.photo, *names, *arguments.mask), arguments.overwrite)
     device = resolve_device(arguments.device)
     photo = load_image(arguments.photo, arguments.size, device=device)
+    if device == "cpu":
+        each = POCKET_BYTES if arguments.backbone == "pocket" else OTHER_BYTES
+        expect_memory((photo.shape[2], photo.shape[3]), each, "try --size")
     paintings = [load_image(name, arguments.size, device=device) for name in names]
     masks = _masks(arguments.mask, len(paintings), photo)
     shares = weights if arguments.mask else [weight / sum(weights) for weight in weights]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import ImageError, LessonError, ParameterError
 from ..paths import user_path
-from .command import Commands, add_command, add_overwrite, check_output, say
+from .command import Commands, add_command, add_overwrite, check_output, expect_memory, say
 
 if TYPE_CHECKING:
     from ..networks.painter import Painter
 
 STYLE_SIZE = 384  # longer side of a painting in pixels: its strokes come out as large as they are in it
+ONE_STYLE_BYTES, ANY_STYLE_BYTES = 420, 1300  # of memory a pixel, measured at 512 to 2048 pixels a side
 
 
 def add_parser(commands: Commands) -> None:
@@ -91,6 +92,9 @@ def _paint(painter: Painter, photo: str, out: Path, arguments: argparse.Namespac
         sound_kept = paint_film(painter, user_path(photo), out, **options)
         return f"wrote {out}" + ("" if sound_kept else " (without its sound)")
     picture = images.load_image(photo, arguments.size)
+    scale = painter.scale(picture.shape[2], picture.shape[3])
+    sides = (round(scale * picture.shape[2]), round(scale * picture.shape[3]))
+    expect_memory(sides, ANY_STYLE_BYTES if painter.paintings else ONE_STYLE_BYTES, "try --strokes")
     painted = painter(picture)
     images.save_image(painted, out, images.load_alpha(photo, arguments.size))
     return f"wrote {out} ({picture.shape[3]} x {picture.shape[2]} pixels)"
