@@ -23,28 +23,31 @@ from .networks.models import load_model, save_model, style_model_names
 from .networks.transformer import TransformationNetwork, stylize
 from .paths import cache_dir, data_dir, run_folder
 from .pictures.colors import keep_luminance, match_colors
+from .pictures.films import read_film
 from .pictures.images import download_names, load_image, photo_names, save_image, style_names, to_pil
+from .pictures.motion import steadied
 from .pictures.photographs import Photographs
 from .view.diagram import show_diagram
+from .view.film import show_film
 from .view.masks import MaskPainter
 from .view.progress import progress
 from .view.show import closeup, figure_image, plot_losses, show_images, show_maps
 from .view.sliders import BeforeAfter, PictureSlider
-from .view.widgets import GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
+from .view.widgets import BlindVote, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
 
 __version__ = "0.2.0"
 
 # fmt: off
 __all__ = [
     "CONTENT_LAYERS", "NORMALIZATIONS", "STYLE_LAYERS", "STYLE_SHARES", "VGG", "AnyStyleNetwork", "BeforeAfter",
-    "Checkpoint", "Content", "GramExplorer", "Hardware", "LayerExplorer", "LessonError", "LiveTransfer", "MaskPainter",
-    "Objective", "Patches", "Photographs", "PictureSlider", "Smoothness", "Step", "Style", "StyleMixer",
+    "BlindVote", "Checkpoint", "Content", "GramExplorer", "Hardware", "LayerExplorer", "LessonError", "LiveTransfer",
+    "MaskPainter", "Objective", "Patches", "Photographs", "PictureSlider", "Smoothness", "Step", "Style", "StyleMixer",
     "TransformationNetwork", "cache_dir", "check", "closeup", "coarse_to_fine", "content_distance", "content_loss",
     "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix", "keep_luminance",
     "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments", "nearest_patches", "optimize",
-    "peak_memory_mb", "photo_names", "plot_losses", "progress", "reconstruct", "reconstruction_loss", "resolve_device",
-    "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_images", "show_maps", "solver",
-    "stand_ins", "style_distance", "style_loss", "style_model_names", "style_names", "stylize", "stylize_any",
-    "stylizing_loss", "synthesize_texture", "to_pil", "total_variation", "train", "transfer", "transfer_terms",
-    "transport",
+    "peak_memory_mb", "photo_names", "plot_losses", "progress", "read_film", "reconstruct", "reconstruction_loss",
+    "resolve_device", "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_film",
+    "show_images", "show_maps", "solver", "stand_ins", "steadied", "style_distance", "style_loss", "style_model_names",
+    "style_names", "stylize", "stylize_any", "stylizing_loss", "synthesize_texture", "to_pil", "total_variation",
+    "train", "transfer", "transfer_terms", "transport",
 ]

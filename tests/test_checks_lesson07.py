@@ -24,31 +24,6 @@ def counting(train, slow, fast):
     return next(n for n in itertools.count() if n * slow >= train + n * fast) if slow > fast else float("inf")
 
 
-def beats(a, b):
-    return a != b and a[0] <= b[0] and a[1] <= b[1]
-
-
-def best(rows, beats=beats):
-    return [name for name, row in rows.items() if not any(beats(other, row) for other in rows.values())]
-
-
-def best_by_sorting(rows):
-    """One pass over the rows in the order of their seconds; then the order of the table."""
-    kept, least = set(), math.inf
-    for row in sorted(set(rows.values())):
-        if row[1] < least:
-            kept.add(row)
-            least = row[1]
-    return tuple(name for name in rows if rows[name] in kept)
-
-
-def empties_the_table(rows):
-    names = best(rows)
-    for name in set(rows) - set(names):
-        del rows[name]
-    return names
-
-
 def pairs(frames, shift, cut=lambda a, b, s, w: a[..., s:] - b[..., : w - s]):
     width = frames[0].shape[3]
     return torch.stack([cut(a, b, shift, width) for a, b in itertools.pairwise(frames)])
@@ -104,7 +79,48 @@ def one_look_a_run(run, clock, repeats):
     return torch.tensor(looks, dtype=torch.float64).diff().median()
 
 
+def split(wins, votes, uneven=lambda k, w, n: abs(2 * k - n) >= abs(2 * w - n)):
+    return sum(math.comb(votes, k) for k in range(votes + 1) if uneven(k, wins, votes)) / 2**votes
+
+
+def by_doubling(wins, votes):
+    """One end, twice, and at most 1."""
+    return min(1.0, 2 * split(max(wins, votes - wins), votes, lambda k, w, n: k >= w))
+
+
+def blend(p, f, b, pb, s, *, moved=-1, of=-1, change=None, scale=None, cut=True):
+    """The right answer by torch.roll, or a variant of it: which way each of the two is moved, and what is compared."""
+    change = change or (lambda m, f: (m - f).abs().mean(1, keepdim=True))
+    scale = scale or (lambda c: 0.8 * torch.exp(-((c / 0.05) ** 2)))
+    whole = torch.lerp(p, pb.roll(moved * s, 3), scale(change(b.roll(of * s, 3), f)).expand_as(p))
+    return torch.cat([whole[..., : p.shape[3] - s], p[..., p.shape[3] - s :]], 3) if cut else whole
+
+
+def with_a_mask(p, f, b, pb, s):
+    """Columns without a predecessor keep nothing."""
+    change = (b.roll(-s, 3) - f).abs().mean(1, keepdim=True)
+    kept = 0.8 * (-(change / 0.05).square()).exp()
+    kept = torch.where(torch.arange(p.shape[3]) < p.shape[3] - s, kept, 0)
+    return (1 - kept) * p + kept * pb.roll(-s, 3)
+
+
+def in_place(p, f, b, pb, s):
+    p[:] = blend(p, f, b, pb, s)
+    return p
+
+
+def cut_at_minus_shift(p, f, b, pb, s):
+    change = (b[..., s:] - f[..., :-s]).abs().mean(1, keepdim=True)
+    kept = 0.8 * torch.exp(-((change / 0.05) ** 2))
+    return torch.cat([torch.lerp(p[..., :-s], pb[..., s:], kept.expand_as(p[..., :-s])), p[..., -s:]], 3)
+
+
 RIGHT = [
+    ("chance", split),
+    ("chance", by_doubling),
+    ("chance", lambda w, n: torch.tensor(split(w, n), dtype=torch.float64)),
+    ("steady", blend),
+    ("steady", with_a_mask),
     ("break_even", counting),
     ("break_even", lambda t, s, f: int(-(-t // (s - f))) if s > f else torch.inf),
     ("break_even", lambda *a: paid(*a, rounded=lambda n: numpy.int64(numpy.ceil(n)))),
@@ -121,6 +137,45 @@ def test_another_style_of_answer_is_right(name, answer):
 
 
 WRONG = [
+    ("chance", lambda w, n: w / n, "share of the votes"),
+    ("chance", lambda w, n: split(w, n, lambda k, w, n: k == w), "exactly this split: add"),
+    ("chance", lambda w, n: split(w, n, lambda k, w, n: k in (w, n - w)), "either way round"),
+    ("chance", lambda w, n: split(max(w, n - w), n, lambda k, w, n: k >= w), "one end only"),
+    ("chance", lambda w, n: split(w, n, lambda k, w, n: k >= w), "whatever wins is"),
+    ("chance", lambda w, n: 2 * split(w, n, lambda k, w, n: k >= w), "whatever wins is"),
+    ("chance", lambda w, n: split(w, n, lambda k, w, n: abs(2 * k - n) > abs(2 * w - n)), "leaves out the split"),
+    ("chance", lambda w, n: 1 - split(w, n), "the opposite"),
+    ("chance", lambda w, n: split(w, n) * 2**n, "forgets to divide"),
+    ("chance", lambda w, n: math.erfc(abs(2 * w - n) / math.sqrt(2 * n)), "normal distribution"),
+    ("chance", lambda w, n: 2 * split(max(w, n - w), n, lambda k, w, n: k >= w), "more than 1"),
+    ("chance", lambda w, n: 0.05, "for 8 of 10 votes it says 0.05 where 0.1094"),
+    ("chance", lambda w, n: None, "returns None"),
+    ("steady", lambda *a: blend(*a, cut=False), "torch.roll"),
+    ("steady", lambda *a: blend(*a, moved=0), "does not move the painted frame"),
+    ("steady", lambda *a: blend(*a, moved=1), "moves the painted frame in the wrong direction"),
+    ("steady", lambda *a: blend(*a, of=0), "move that, too"),
+    ("steady", lambda *a: blend(*a, moved=1, of=1), "moves the frames in the wrong direction"),
+    ("steady", lambda *a: blend(*a, moved=0, of=0), "does not move anything"),
+    ("steady", lambda *a: blend(*a, scale=lambda c: 0 * c + 0.8), "as much everywhere"),
+    (
+        "steady",
+        lambda p, f, b, pb, s: blend(p, f, b, pb, s, change=lambda m, f: (pb.roll(-s, 3) - p).abs().mean(1, True)),
+        "whose flicker",
+    ),
+    ("steady", lambda *a: blend(*a, scale=lambda c: 1 - 0.8 * torch.exp(-((c / 0.05) ** 2))), "exchanges the two"),
+    ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).abs()), "each color by itself"),
+    ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).abs().amax(1, True)), "largest difference"),
+    ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).mean(1, True)), "keep their sign"),
+    ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).abs().mean()), "the whole picture"),
+    ("steady", lambda *a: blend(*a, scale=lambda c: 0.8 * torch.exp(-c / 0.05)), "forgets the square"),
+    ("steady", lambda *a: blend(*a, scale=lambda c: 0.8 * torch.exp(-(c**2) / 0.05)), "divide first"),
+    ("steady", lambda *a: blend(*a, scale=lambda c: 0.8 * torch.exp((c / 0.05) ** 2)), "a minus in the exponent"),
+    ("steady", lambda *a: blend(*a, scale=lambda c: torch.exp(-((c / 0.05) ** 2))), "forgets the factor 0.8"),
+    ("steady", lambda *a: blend(*a, scale=lambda c: 0.5 * torch.exp(-((c / 0.05) ** 2))), "its values are wrong"),
+    ("steady", lambda p, f, b, pb, s: torch.zeros_like(p), "last columns are wrong"),
+    ("steady", lambda p, f, b, pb, s: blend(p, f, b, pb, s)[..., : p.shape[3] - s], "shape (1, 3, 6, 9)"),
+    ("steady", cut_at_minus_shift, "with shift 0"),
+    ("steady", in_place, "modifies its input"),
     ("break_even", lambda *a: paid(*a, rounded=math.floor), "rounds down"),
     ("break_even", lambda *a: paid(*a, rounded=round), "nearest number"),
     ("break_even", lambda *a: paid(*a, rounded=float), "a fraction of a picture"),

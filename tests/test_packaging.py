@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 MODULES = sorted((ROOT / "nst_lesson").rglob("*.py"))
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # where a module is named otherwise
-ON_COLAB = {"imageio", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "platformdirs", "requests"}
+ON_COLAB = {"ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "platformdirs", "requests"}
 ON_COLAB |= {"scikit-image", "scipy", "torch", "torchvision", "tqdm", "traitlets", "urllib3"}  # always there
 LAB_ROOM = ROOT / "nst_lesson" / "course"  # loaded by the command line alone, when asked for
 EXTRA_OF = {"films.py": ["film"], "export.py": ["export"]}  # imported when asked for, with one line where it is missing

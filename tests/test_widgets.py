@@ -1,7 +1,9 @@
 """The widgets, driven without a browser: what their controls do, and that no error is lost in their threads."""
 
+import base64
 import io
 import itertools
+import re
 import subprocess
 import sys
 import threading
@@ -19,7 +21,16 @@ from nst_lesson.methods.objective import Style
 from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
 from nst_lesson.pictures.images import load_image
 from nst_lesson.view import widgets
-from nst_lesson.view.widgets import REDRAW_SECONDS, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer, Worker
+from nst_lesson.view.film import show_film
+from nst_lesson.view.widgets import (
+    REDRAW_SECONDS,
+    BlindVote,
+    GramExplorer,
+    LayerExplorer,
+    LiveTransfer,
+    StyleMixer,
+    Worker,
+)
 
 PATIENCE = 30  # seconds after which something hangs; nothing here takes one
 
@@ -587,3 +598,51 @@ explorers = nst.LayerExplorer(network, images), nst.GramExplorer(network, images
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "terminate" not in done.stderr, done.stderr
+
+
+def pairs():
+    """Three pairs of small pictures, told apart by their gray."""
+    return {
+        f"photo {n}": {"slow": torch.full((1, 3, 8, 12), 0.2), "fast": torch.full((1, 3, 8, 12), 0.8)} for n in "abc"
+    }
+
+
+def test_a_blind_vote_counts_what_stands_on_the_side_that_was_clicked():
+    vote = BlindVote(pairs(), "Which?", seed=1)
+    assert vote.votes == {"slow": 0, "fast": 0} and sorted(vote.key.values()) == ["fast"] * 3 + ["slow"] * 3
+    for number in range(1, 4):  # one person, who always takes the same method
+        assert f"Person 1, pair {number} of 3: Which?" in vote.caption.value
+        vote.buttons["left" if vote.key[f"pair {number}, left"] == "fast" else "right"].click()
+    assert "Person 2, pair 1 of 3" in vote.caption.value and vote.votes == {"slow": 0, "fast": 3}
+    assert not any(name in vote.caption.value for name in vote.votes)
+    vote.reveal_button.click()
+    assert "fast: <b>3</b>" in vote.caption.value and all(button.disabled for button in vote.buttons.values())
+
+
+def test_a_blind_vote_turns_half_of_the_pairs_and_shows_what_its_key_says():
+    for seed in range(8):
+        vote = BlindVote(pairs(), seed=seed)
+        left = [vote.key[f"pair {number}, left"] for number in (1, 2, 3)]
+        assert 1 <= left.count("fast") <= 2 and vote.key == BlindVote(pairs(), seed=seed).key
+        middle = Image.open(io.BytesIO(vote.picture.value)).convert("L")
+        gray = middle.getpixel((middle.width // 4, middle.height // 2))
+        assert (gray > 128) == (left[0] == "fast")
+    assert vote.sheet().data
+
+
+@pytest.mark.parametrize("wrong", [{}, {"a": {"slow": torch.rand(1, 3, 8, 8)}}, pairs() | {"d": {"x": 0, "y": 0}}])
+def test_a_blind_vote_is_between_two(wrong):
+    with pytest.raises(ParameterError, match="between two"):
+        BlindVote(wrong)
+
+
+def test_a_film_is_shown_with_all_its_frames_and_its_times():
+    frames = [torch.full((1, 3, 16, 24), n / 4) for n in range(4)]
+    page = show_film(frames, "1 < 2", seconds=0.1).data
+    assert "1 &lt; 2" in page
+    with Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)"', page)[1]))) as film:
+        assert (film.n_frames, film.size) == (4, (24, 16))
+        film.load()
+        assert film.info["duration"] == 100
+    with pytest.raises(ParameterError, match="no frames"):
+        show_film([], "nothing")

@@ -10,10 +10,48 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .framework import ReturnedNone, Wrong, call, exercise, expect_in_all_cases, expect_value, number
+from .framework import ReturnedNone, Wrong, call, exercise, expect_in_all_cases, expect_tensor, expect_value, number
+
+KEPT, TOLERANCE = 0.8, 0.05
 
 
-@exercise
+def _median_seconds(run: Callable[[], object], clock: Callable[[], float], repeats: int) -> float:
+    """What exercise 1 asks for."""
+    run()
+    looks = []
+    for _ in range(repeats):
+        began = clock()
+        run()
+        looks.append(clock() - began)
+    return statistics.median(looks)
+
+
+def _chance(wins: int, votes: int) -> float:
+    """What exercise 2 asks for."""
+    uneven = [k for k in range(votes + 1) if abs(2 * k - votes) >= abs(2 * wins - votes)]
+    return sum(math.comb(votes, k) for k in uneven) / 2**votes
+
+
+def _break_even(train: float, slow: float, fast: float) -> float:
+    """What exercise 3 asks for."""
+    return math.ceil(train / (slow - fast)) if slow > fast else math.inf
+
+
+def _flicker(frames: Sequence[Tensor], shift: int) -> float:
+    """What exercise 4 asks for."""
+    return _steady(frames, shift).abs().mean().item()
+
+
+def _blended(painted: Tensor, frame: Tensor, before: Tensor, painted_before: Tensor, shift: int) -> Tensor:
+    """What exercise 5 asks for."""
+    seen = painted.shape[3] - shift
+    change = (before[..., shift:] - frame[..., :seen]).abs().mean(1, keepdim=True)
+    kept = KEPT * torch.exp(-(change / TOLERANCE).square())
+    blended = painted[..., :seen] + kept * (painted_before[..., shift:] - painted[..., :seen])
+    return torch.cat([blended, painted[..., seen:]], 3)
+
+
+@exercise(otherwise=_break_even)
 def break_even(answer: Callable[[float, float, float], float]) -> None:
     """answer(train, slow, fast): the least whole n with n slow >= train + n fast, math.inf where there is none."""
     cases = [(100.0, 8.0, 0.5), (50.0, 8.0, 0.5), (60.0, 12.0, 2.0), (7.0, 2.0, 0.25), (1000.0, 9.0, 1.5)]
@@ -32,7 +70,7 @@ def break_even(answer: Callable[[float, float, float], float]) -> None:
         _expect_never(answer, case)
 
 
-@exercise
+@exercise(otherwise=_flicker)
 def flicker(answer: Callable[[list[Tensor], int], float]) -> None:
     """Mean |difference| of consecutive frames (1, 3, H, W), whose content moves left by `shift`, where both see it."""
     generator = torch.Generator().manual_seed(3)
@@ -51,7 +89,7 @@ def flicker(answer: Callable[[list[Tensor], int], float]) -> None:
     expect_value(still, unmoved, {}, otherwise)
 
 
-@exercise
+@exercise(otherwise=_median_seconds)
 def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]) -> None:
     """answer(run, clock, repeats): one run() that is not timed, then the median of `repeats` runs timed by clock()."""
     spans = [0.25, 0.4, 0.9, 3.0, 0.3]
@@ -80,6 +118,144 @@ def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]
     expect_value(result, statistics.median(spans), named, tolerance=1e-6)
     if _timed(answer, [8.0, 0.7, 0.1, 0.2, *[0.5] * 20], 3)[1] != 4:
         raise Wrong("it ignores the number of repeats that it is given")
+
+
+@exercise(otherwise=_chance)
+def chance(answer: Callable[[int, int], float]) -> None:
+    """answer(wins, votes): how often a fair coin splits `votes` at least as unevenly as `wins` and the rest."""
+    cases = [(8, 10), (2, 10), (13, 20), (9, 9), (3, 7)]
+    replies = [number(call(answer, *case)) for case in cases]
+    wanted = [_chance(*case) for case in cases]
+    expect_in_all_cases(
+        cases,
+        replies,
+        wanted,
+        [_chance_mistakes(*case) for case in cases],
+        lambda case, said, right: f"for {case[0]} of {case[1]} votes it says {said:.4g} where {right:.4g} is right",
+        1e-6,
+    )
+    even = number(call(answer, 3, 6))
+    if even > 1:
+        raise Wrong(f"for 3 of 6 votes it says {even:.4g}, more than 1: an even split is counted from both ends")
+    expect_value(
+        even, 1.0, {}, f"for 3 of 6 votes it says {even:.4g}: every split is at least as uneven, so 1 is right"
+    )
+
+
+@exercise(otherwise=_blended)
+def steady(answer: Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]) -> None:
+    """A painted frame blended with the one before, moved left by `shift`, where the film's frames agree."""
+    generator = torch.Generator().manual_seed(5)
+    scene = torch.rand(1, 3, 6, 17, generator=generator)
+    frame, before = (scene[..., x : x + 11] + 0.1 * torch.rand(1, 3, 6, 11, generator=generator) for x in (2, 0))
+    painted, painted_before = (torch.rand(1, 3, 6, 11, generator=generator) for _ in range(2))
+    given = (painted, frame, before, painted_before)
+    result = expect_tensor(call(answer, *given, 2), painted.shape)
+    if not result.isfinite().all() or result.abs().max() > 2:
+        raise Wrong("its values leave [0, 1], which a blend cannot: is there a minus in the exponent?")
+    otherwise = "its values are wrong"
+    if not torch.allclose(result[..., 9:], painted[..., 9:], atol=1e-6):
+        otherwise = "its last columns are wrong: what came into view was not in the frame before, so it is as painted"
+    expect_value(result, _blended(*given, 2), _blending_mistakes(*given, 2), otherwise)
+    try:
+        still = call(answer, *given, 0)
+    except RuntimeError:  # widths of 11 and 0 pixels
+        still = torch.empty(0)
+    if not isinstance(still, Tensor) or still.shape != painted.shape:
+        raise Wrong("with shift 0 it loses the picture: [..., :-0] is empty, so cut at W - shift")
+    expect_value(still, _blended(*given, 0), {}, "with shift 0 its values are wrong: all columns are blended")
+
+
+def _chance_mistakes(wins: int, votes: int) -> dict[str, float | tuple[float, ...]]:
+    """What the known mistakes give."""
+
+    def share(wanted: Callable[[int], bool]) -> float:
+        return sum(math.comb(votes, k) for k in range(votes + 1) if wanted(k)) / 2**votes
+
+    most, exact, right = max(wins, votes - wins), share(lambda k: k == wins), _chance(wins, votes)
+    one_side = share(lambda k: k >= wins)
+    ends = "it counts one end only: a split as uneven the other way round counts, too"
+    return {
+        "it gives the share of the votes: how often would a coin do that?": (wins / votes, most / votes),
+        "it gives the chance of exactly this split: add those that are more uneven": exact,
+        "it gives the chance of exactly this split, either way round: add those that are more uneven": 2 * exact,
+        ends: share(lambda k: k >= most),
+        "it counts k >= wins whatever wins is: with fewer than half of the votes the other end is the near one": (
+            one_side,
+            2 * one_side,
+            min(1.0, 2 * one_side),
+        ),
+        "it leaves out the split itself: at least as uneven includes it": (
+            share(lambda k: abs(2 * k - votes) > abs(2 * wins - votes)),
+            2 * share(lambda k: k > most),
+        ),
+        "it gives the chance of the opposite: subtract it from 1": (1 - right, 1 - right + exact),
+        "it forgets to divide by 2 ** votes, the number of ways in which the votes can fall": right * 2**votes,
+        "it approximates by the normal distribution: count exactly, with math.comb": (
+            math.erfc(abs(2 * wins - votes) / math.sqrt(2 * votes)),
+            math.erfc(max(0, abs(2 * wins - votes) - 1) / math.sqrt(2 * votes)),
+        ),
+    }
+
+
+def _blending_mistakes(
+    painted: Tensor, frame: Tensor, before: Tensor, painted_before: Tensor, shift: int
+) -> dict[str, Tensor | tuple[Tensor, ...]]:
+    """What the known mistakes give, all of them with the last columns as they were painted or as roll brings them."""
+    seen = painted.shape[3] - shift
+
+    def variant(
+        change: Tensor, by: int = -shift, scale: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
+        kept = (scale or (lambda c: KEPT * torch.exp(-(c / TOLERANCE).square())))(change)
+        whole = painted + kept * (painted_before.roll(by, 3) - painted)
+        return whole, torch.cat([whole[..., :seen], painted[..., seen:]], 3)
+
+    def change_of(a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).abs().mean(1, keepdim=True)
+
+    moved = before.roll(-shift, 3)
+    change = change_of(moved, frame)
+    wraps, _ = variant(change)
+    return {
+        "it wraps around the border, where torch.roll brings in the other side: the last columns are as painted": wraps,
+        "it does not move the painted frame before": variant(change, 0),
+        "it moves the painted frame in the wrong direction: what stood at x + shift now stands at x": variant(
+            change, shift
+        ),
+        "it compares with the frame before as it was: move that, too": variant(change_of(before, frame)),
+        "it moves the frames in the wrong direction: what stood at x + shift now stands at x": (
+            *variant(change_of(before.roll(shift, 3), frame), shift),
+            *variant(change_of(before.roll(shift, 3), frame)),
+        ),
+        "it does not move anything": variant(change_of(before, frame), 0),
+        "it keeps as much everywhere: where something else came into view, keep nothing": variant(
+            change, scale=lambda c: torch.full_like(c, KEPT)
+        ),
+        "it compares the painted frames, whose flicker is what we want to lose: compare the film's own": variant(
+            change_of(painted_before.roll(-shift, 3), painted)
+        ),
+        "it exchanges the two: kept is the share of the frame before": variant(
+            change, scale=lambda c: 1 - KEPT * torch.exp(-(c / TOLERANCE).square())
+        ),
+        "it looks at each color by itself, which tears them apart: take the mean over the colors": variant(
+            (moved - frame).abs()
+        ),
+        "it takes the largest difference of the colors: take the mean": variant(
+            (moved - frame).abs().amax(1, keepdim=True)
+        ),
+        "its differences keep their sign, so colors cancel: take the absolute value first": variant(
+            (moved - frame).mean(1, keepdim=True)
+        ),
+        "it takes one difference for the whole picture: take it for each pixel": variant(change.mean()),
+        "it forgets the square": variant(change, scale=lambda c: KEPT * torch.exp(-c / TOLERANCE)),
+        "it squares the tolerance wrongly: divide first, then square": variant(
+            change, scale=lambda c: KEPT * torch.exp(-c.square() / TOLERANCE)
+        ),
+        f"it forgets the factor {KEPT}, so that what stays is never painted anew": variant(
+            change, scale=lambda c: torch.exp(-(c / TOLERANCE).square())
+        ),
+    }
 
 
 def _break_even_mistakes(train: float, slow: float, fast: float) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from skimage.registration import optical_flow_ilk
 from torch import Tensor
 
 from .colors import luminance
@@ -34,6 +33,8 @@ def steadied(painted: Tensor, frame: Tensor, before: Tensor, painted_before: Ten
 
 def _places(frame: Tensor, before: Tensor) -> Tensor:
     """For each pixel of `frame`, where it was in the frame before: (1, H, W, 2), x and y from -1 to 1."""
+    from skimage.registration import optical_flow_ilk  # brings half of SciPy along
+
     height, width = frame.shape[2:]
     scale = min(1.0, FLOW_SIZE / max(height, width))
     size = [max(8, round(side * scale)) for side in (height, width)]

@@ -9,6 +9,7 @@ import atexit
 import base64
 import html
 import io
+import random
 import threading
 import time
 import traceback
@@ -19,6 +20,7 @@ from typing import Any
 
 import ipywidgets
 import torch
+from IPython.display import Image
 from torch import Tensor
 
 from ..errors import LessonError, ParameterError
@@ -31,6 +33,7 @@ from .show import show_images, show_maps
 
 REDRAW_SECONDS = 0.2  # five pictures a second are enough for the eye and for a slow connection
 PROBE_SIDE = 96  # pixels: enough for every network of torchvision, and a few milliseconds of work
+SIDES = ("left", "right")
 EXIT_SECONDS = 5.0  # to wait at the interpreter's exit: it aborts where a thread is still inside torch
 
 
@@ -389,6 +392,73 @@ class GramExplorer(Explorer):
         self.pictures.value = show_images(pictures, width=5).data
         matrices = {"Gram matrix G": gram[0], "Gram matrix A": target[0], "G − A": (gram - target)[0]}
         self.matrices.value = show_maps(matrices, width=10, signed=True).data
+
+
+class BlindVote(ipywidgets.VBox):
+    """Two pictures side by side, of which a person chooses one without knowing whose they are; the votes are counted.
+
+    `pairs` is {title: {name: (1, 3, H, W) in [0, 1]}}, with the same two names each time. `seed` draws the order of the
+    pairs and the sides, such that each name stands left in half of them. A click shows the next pair, and after the
+    last one the next person begins. Reveal ends the vote. `votes` is {name: clicks}; `key` says what `sheet` shows,
+    {"pair 1, left": name}. Raises ParameterError for no pairs, and where the names are not two and the same.
+    """
+
+    def __init__(
+        self,
+        pairs: Mapping[str, Mapping[str, Tensor]],
+        question: str = "Which one do you like better?",
+        *,
+        seed: int = 0,
+    ) -> None:
+        names = list(next(iter(pairs.values()), ()))
+        if len(names) != 2 or any(set(pair) != set(names) for pair in pairs.values()):
+            raise ParameterError("a vote is between two: give {title: {name: picture, other name: picture}}")
+        draw = random.Random(seed)
+        turned = draw.sample([n % 2 == 1 for n in range(len(pairs))], len(pairs))
+        sides = [names[::-1] if turn else names for turn in turned]
+        self._pairs = {f"pair {n}": pairs[title] for n, title in enumerate(draw.sample(list(pairs), len(pairs)), 1)}
+        self.key = {
+            f"{pair}, {side}": name
+            for pair, order in zip(self._pairs, sides, strict=True)
+            for side, name in zip(SIDES, order, strict=True)
+        }
+        self.votes, self.question = dict.fromkeys(names, 0), question
+        self.caption = ipywidgets.HTML()
+        self.picture = ipywidgets.Image(format="jpeg")
+        self.buttons = {side: ipywidgets.Button(description=side) for side in SIDES}
+        for side, button in self.buttons.items():
+            button.on_click(lambda _, side=side: self.vote(side))
+        self.reveal_button = ipywidgets.Button(description="Reveal")
+        self.reveal_button.on_click(lambda _: self.reveal())
+        super().__init__([self.caption, self.picture, _row(*self.buttons.values(), self.reveal_button)])
+        self._ask()
+
+    def vote(self, side: str) -> None:
+        """Count a vote for what stands on that side, "left" or "right", and show the next pair."""
+        self.votes[self.key[f"{self._pair}, {side}"]] += 1
+        self._ask()
+
+    def reveal(self) -> None:
+        """Say what was counted. There is no vote after it: nobody would be blind any more."""
+        counts = ", ".join(f"{html.escape(name)}: <b>{count}</b>" for name, count in self.votes.items())
+        where = "; ".join(f"{place}: {html.escape(name)}" for place, name in self.key.items())
+        self.caption.value = f"{counts}<br>{where}"
+        for button in self.buttons.values():
+            button.disabled = True
+
+    def sheet(self) -> Image:
+        """All pairs as one still picture, for a vote by hands, or on a page that cannot run code."""
+        return show_images(
+            {place: self._pairs[place.split(",")[0]][name] for place, name in self.key.items()}, columns=2
+        )
+
+    def _ask(self) -> None:
+        """Show the pair that is next."""
+        person, number = divmod(sum(self.votes.values()), len(self._pairs))
+        self._pair = list(self._pairs)[number]
+        self.caption.value = f"Person {person + 1}, {self._pair} of {len(self._pairs)}: {html.escape(self.question)}"
+        shown = {side: self._pairs[self._pair][self.key[f"{self._pair}, {side}"]] for side in SIDES}
+        self.picture.value = show_images(shown).data
 
 
 def _download(image: Tensor, name: str) -> str:
