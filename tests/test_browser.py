@@ -233,7 +233,7 @@ def test_lesson_03_runs_and_explores_an_own_picture(new_page, lab, tmp_path):
     chooser.value.set_files(tmp_path / "mine.jpg")
     wait_for_another(page, matrices, shown)
     assert explorer.locator("select").first.input_value() == "own picture 1"
-    assert "relu2_1: G and A are 32 × 32" in explorer.inner_text()
+    assert "relu2_1: G and A are 64 × 64" in explorer.inner_text()
 
 
 def test_lesson_04_paints_live_while_the_kernel_answers_and_stops(new_page, lab):

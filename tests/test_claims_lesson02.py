@@ -69,7 +69,7 @@ def test_a_little_total_variation_helps_and_much_outvotes_the_features(results):
 
 def test_average_pooling_inverts_better(results):
     pooled, routes = results["pooling"], results["gradient_routes"]
-    gains = [pooled[f"{name}, max"]["pixel"] / pooled[f"{name}, avg"]["pixel"] for name in ("pocket", "random")]
+    gains = [pooled[f"{name},_max"]["pixel"] / pooled[f"{name},_avg"]["pixel"] for name in ("pocket", "random")]
     assert min(gains) > 1.1
     assert gains[1] > gains[0]
     assert routes["max"] == pytest.approx(0.25, abs=0.01)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from functools import partial
 
 import pytest
 from tiny import write_lesson
@@ -118,7 +119,10 @@ def test_a_failing_cell_keeps_the_notebook_and_says_where(nst_lesson, tmp_path):
 def test_an_interrupt_ends_quietly_with_130(tmp_path):
     lesson = write_lesson(tmp_path / "tiny.ipynb", "open('started', 'w').close()\nimport time\ntime.sleep(600)")
     command = [sys.executable, "-m", "nst_lesson", "run", lesson, "-o", "out"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background of a shell ignore it
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heard
+    )
     while process.poll() is None and not (tmp_path / "started").exists():
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
