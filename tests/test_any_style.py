@@ -153,6 +153,11 @@ def test_bad_weights_are_one_line(network, weights):
         stylize_any(network, picture(64, 64), [picture(64, 64)] * 2, weights=weights)
 
 
+def test_a_strength_of_another_layer_is_one_line(network):
+    with pytest.raises(ParameterError, match="relu3_2"):
+        stylize_any(network, picture(64, 64), picture(64, 64, 1), strength={"relu3_2": 1.0})
+
+
 def test_each_pair_of_a_batch_is_painted_alone(network):
     photos, paintings = (torch.cat([picture(64, 64, seed) for seed in seeds]) for seeds in ((0, 1), (2, 3)))
     with torch.no_grad():

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ParameterError
+from ..errors import ParameterError, unknown
 from .backbones import layer_names, load_backbone
 
 LAYERS = ("relu4_1", "relu3_1", "relu2_1")  # where the style enters
@@ -121,6 +121,8 @@ class AnyStyleNetwork(nn.Module):
     def paint(self, content: Tensor, manner: Manner, strength: float | Mapping[str, float] = 1.0) -> Tensor:
         """Paint photographs (B, 3, H, W) in a `manner`: (B, 3, H, W), about in [0, 1]. `stylize_any` has `strength`."""
         given = strength if isinstance(strength, Mapping) else dict.fromkeys((COLORS, *self.layers), strength)
+        for name in set(given) - {COLORS, *self.layers}:
+            raise unknown("part of the network", name, (COLORS, *self.layers))
         used = [name for name in self.layers if name in given]
         height, width = content.shape[2:]
         image = content = _grainy(_restyled(_framed(content, self.stride), COLORS, manner, given.get(COLORS, 0.0)))
@@ -148,7 +150,7 @@ def stylize_any(
     `strength` 0 leaves the features at a layer as they are, and 1 gives them the painting's moments. A mapping names
     the strength of each layer, and of COLORS; one that it leaves out is passed over. `weights`, one for each painting,
     are divided by their sum; None takes equal ones. Raises ParameterError where their number is another, one is
-    negative, or all are zero.
+    negative, or all are zero, and for a strength of what the network does not have.
     """
     paintings = [styles] if isinstance(styles, Tensor) else list(styles)
     return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1)

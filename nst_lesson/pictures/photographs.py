@@ -77,8 +77,8 @@ def _epoch_and_index(draw: Draw, length: int) -> tuple[int, int]:
 class Photographs(Dataset[tuple[Tensor, list[str]]]):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
-    A crop has at least and at most `shares` of the image's shorter side; small ones keep brush marks large. Without a
-    folder: `crops` fixed crops of the bundled photographs, or of the pictures named in `bundled`. A sample is asked for
+    A crop has at least and at most SHARES of the image's shorter side. Without a folder: `crops` fixed crops of the
+    bundled photographs, or of the pictures named in `bundled`. A sample is asked for
     as (epoch, index), or as index alone in epoch 0; what is drawn for it depends on that and on `seed` alone, so that
     workers, processes and a resumed run draw the same. A file that cannot be read is replaced by the next one that can;
     its name comes with the sample. `pictures` says what there is, wherever the folder lies: {"photographs": {name below
@@ -94,11 +94,10 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
         seed: int = 0,
         crops: int = 200,
         bundled: Sequence[str] | None = None,
-        shares: tuple[float, float] = SHARES,
     ) -> None:
         if size < 1 or crops < 1 or seed < 0:
             raise ParameterError(f"size {size}, crops {crops}, seed {seed}: give at least 1, 1 and 0")
-        self.size, self.seed, self.shares = size, seed, shares
+        self.size, self.seed = size, seed
         self.files: list[str] = []
         self.bundled: list[Tensor] = []
         if folder:
@@ -137,7 +136,7 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
     def _crop(self, image: Tensor, random: np.random.Generator) -> Tensor:
         """A random square of an image (1, 3, H, W), resized, mirrored or not."""
         height, width = image.shape[2:]
-        side = max(1, round(min(height, width) * random.uniform(*self.shares)))
+        side = max(1, round(min(height, width) * random.uniform(*SHARES)))
         top, left = random.integers(height - side + 1), random.integers(width - side + 1)
         square = image[:, :, top : top + side, left : left + side]
         square = F.interpolate(square, (self.size, self.size), mode="bilinear", antialias=True)[0].clamp(0, 1)
