@@ -1,6 +1,7 @@
 """Marks: right answers get their points, whatever else the notebook does; no way to cheat or to crash it pays."""
 
 import csv
+import json
 
 import nbformat
 import pytest
@@ -72,16 +73,20 @@ def test_a_class_is_marked_past_what_is_broken(tmp_path):
     notebook(handed_in / "cara" / f"{LESSON}.ipynb", STUB + CHECK)
     notebook(handed_in / "=dan" / f"{LESSON}.ipynb", "def total_variation(image:\n    return 0" + CHECK)
     (handed_in / f"eve_{LESSON}.ipynb").write_text("{")
+    odd = {"cell_type": "code", "metadata": {}, "source": 5, "outputs": [], "execution_count": None}
+    odd = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [odd]}
+    (handed_in / f"fay_{LESSON}.ipynb").write_text(json.dumps(odd))
     write_marks(grade(handed_in), tmp_path / "marks.csv")
     with (tmp_path / "marks.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     columns = [f"04 {name} ({task.points})" for name, task in TASKS.items() if task.lesson == "04"]
     assert list(rows["anna"]) == ["student", *columns, "sum", "notes"]
     sums = {name: row["sum"] for name, row in rows.items()}
-    assert sums == {"anna": "1", "ben": "1", "cara": "0", "'=dan": "0", "eve": "0"}
+    assert sums == {"anna": "1", "ben": "1", "cara": "0", "'=dan": "0", "eve": "0", "fay": "0"}
     assert rows["anna"]["notes"] == "" and "not yet" in rows["ben"]["notes"]
     assert "not attempted yet" in rows["cara"]["notes"]
     assert "it cannot be read" in rows["'=dan"]["notes"] and "cannot be read as a notebook" in rows["eve"]["notes"]
+    assert "is not a notebook of the course" in rows["fay"]["notes"]
 
 
 SIGNATURE = "def total_variation(x):\n    "
@@ -91,6 +96,14 @@ CHEATS = {  # name: code, and what is said of it
     "a patched package": ("import nst_lesson.checks.framework as f\nf.close = print\n" + WRONG, "not yet - "),
     "a patched torch": (SIGNATURE + "torch.equal = torch.allclose = print\n    return x.sum()", "torch.equal = ..."),
     "torch as self": ("def a(self):\n    self.no_grad = 1\n" + SIGNATURE + "return a(torch)", "self.no_grad = ..."),
+    "a copied attribute": (
+        SIGNATURE + "from functools import update_wrapper as u\n    u(torch, x)",
+        "it uses functools",
+    ),
+    "an annotation that is run": (
+        SIGNATURE + "import typing\n    def f(y: 'exit()'): pass\n    typing.get_type_hints(f)",
+        "it uses get_type_hints",
+    ),
     "a solution that is read": (SIGNATURE + "return open('04.ipynb').read()", "it uses open"),
     "the course's own function": (SIGNATURE + "return nst.total_variation(x)", "it uses nst.total_variation"),
     "the stack": (SIGNATURE + "return (1 for _ in '').gi_frame.f_back.f_locals['wanted']", "it uses f_locals"),
@@ -111,6 +124,14 @@ def test_a_cheat_does_not_pay_and_is_named(tmp_path, name):
     code, said = CHEATS[name]
     result = verdict(tmp_path, code + CHECK)
     assert said in result and not result.startswith("correct")
+
+
+def test_what_a_check_stands_on_must_stay(monkeypatch):
+    """In this process, past the list of what may not be used."""
+    monkeypatch.setattr(torch, "allclose", torch.allclose)  # put back at the end
+    patched = answers.Answer((SIGNATURE + "torch.allclose = max\n    return x.diff(dim=2).sum()",))
+    said = judge._judge(check.total_variation.__wrapped__, patched, TASKS["total_variation"])
+    assert said == "not run: it changes torch.allclose"
 
 
 BODIES = {

@@ -33,6 +33,7 @@ ATTRIBUTES |= {"subprocess", "multiprocessing", "threading", "socket", "pickle",
 ATTRIBUTES |= {"load", "save", "hub", "jit", "ops", "utils", "library", "package", "serialization", "distributed", "fx"}
 ATTRIBUTES |= {"overrides", "profiler", "from_file", "fromfile", "tofile", "memmap", "loadtxt", "savetxt", "savez"}
 ATTRIBUTES |= {"genfromtxt", "f2py", "testing", "format", "format_map", "make_dataclass", "classes", "load_library"}
+ATTRIBUTES |= {"update_wrapper", "wraps", "singledispatch", "singledispatchmethod", "get_type_hints"}
 HIDDEN = re.compile(r"_|(gi|cr|ag|tb|f|co)_(frame|back|locals|globals|code|builtins|next|await)|register_module")
 METHODS = {f"__{name}__" for name in ("init", "call", "len", "iter", "next", "getitem", "enter", "exit", "future")}
 SETTABLE = {"requires_grad", "data"}

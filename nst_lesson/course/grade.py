@@ -61,8 +61,9 @@ def grade(folder: Path) -> dict[str, Student]:
         student = students.setdefault(name, Student())
         try:
             answers = read_answers(path, known)
-        except LessonError as error:
-            student.notes.append(printable(error))
+        except Exception as error:  # whatever is odd in one file, the class is marked
+            said = "" if isinstance(error, LessonError) else f"{path.name} is not a notebook of the course: "
+            student.notes.append(printable(f"{said}{error}"))
             continue
         if not answers:
             student.notes.append(f"{path.name}: no exercise of the course is in it")

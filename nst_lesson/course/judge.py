@@ -8,6 +8,7 @@ is bounded (`resource`, which Windows lacks: there only the memory that is seen 
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import json
 import linecache
@@ -113,6 +114,7 @@ def _serve(sender: Connection, token: str, answer: Answer, task: Task) -> None:
 def _judge(check: Callable[[Callable], None], answer: Answer, task: Task) -> str:
     """Run the definitions, then the check on the function that they define."""
     everything = importlib.import_module("nst_lesson")
+    before = _ground()
     lesson: dict[str, Any] = {"torch": torch, "nst": everything}
     _run_all(task.given, lesson)
     ours = {name: other for name in task.earlier if (other := getattr(checks, name).otherwise)}
@@ -124,7 +126,16 @@ def _judge(check: Callable[[Callable], None], answer: Answer, task: Task) -> str
     trouble = _run_all(answer.statements, namespace)
     if not callable(function := namespace.get(task.name)):
         return f"not yet - it defines no function {task.name}{trouble}"
-    return framework.judge(check, lambda *inputs, **named: _plain(function(*map(_given, inputs), **named)))
+    said = framework.judge(check, lambda *inputs, **named: _plain(function(*map(_given, inputs), **named)))
+    changed = [name for name, value in _ground().items() if before.get(name, value) is not value]
+    return f"not run: it changes {changed[0]}" if changed else said
+
+
+def _ground() -> dict[str, Any]:
+    """What a check stands on, {place.name: value}: an answer that replaces any of it could have any verdict."""
+    ours = [module for name, module in sys.modules.items() if name.startswith("nst_lesson.")]
+    places: list[Any] = [builtins, torch, torch.Tensor, torch.nn.functional, torch.linalg, *ours]
+    return {f"{place.__name__}.{name}": value for place in places for name, value in vars(place).items()}
 
 
 def _run_all(statements: tuple[str, ...], namespace: dict[str, Any]) -> str:
