@@ -1,6 +1,13 @@
 """Neural style transfer, taught by running it. `import nst_lesson as nst` is all that a lesson imports of it."""
 
 import os
+import signal
+import sys
+
+# The command is interrupted without a traceback also while torch is loaded, which takes seconds.
+_program = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+if _program in ("nst-lesson", "-m") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # 128 + SIGINT; `cli.main` takes it over
 
 # torch's threads spin while they wait for each other, and two programs on two cores then hinder each other tenfold.
 # OpenMP reads this as torch is loaded; programs that are started from here, such as a lesson's kernel, inherit it.

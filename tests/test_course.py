@@ -235,13 +235,18 @@ def test_cells_tagged_extra_are_left_out_of_the_main_experiment(tmp_path):
     assert datetime.fromisoformat(record["finished"]).tzinfo is not None
 
 
-def test_a_run_whose_page_cannot_be_made_is_a_run(lesson, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [ValueError("no template 'lab'"), OSError(28, "No space left on device")])
+def test_a_run_whose_page_cannot_be_written_is_a_run(tmp_path, monkeypatch, caplog, error):
     def broken(*_):
-        raise ValueError("no template sub-directory with name 'lab'")
+        raise error
 
+    lesson = write_lesson(tmp_path / "tiny.ipynb", "open(out_dir + '/results.json', 'w').write('{}')")
     monkeypatch.setattr(runs, "write_page", broken)
     folder = run_lesson(lesson, out_dir=str(tmp_path / "out"))
-    assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == ["tiny.ipynb"]
+    assert list(contents(folder)) == ["results.json", "tiny.ipynb"]
+    assert "style" in json.loads((folder / "results.json").read_text())["parameters"]
+    (line,) = caplog.messages
+    assert str(error) in line and "notebook and numbers are kept" in line
 
 
 def test_files_in_a_list_and_a_folder_become_absolute(tmp_path, monkeypatch):
@@ -519,7 +524,7 @@ def test_a_full_disk_is_one_line(lesson, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     (tmp_path / "out").mkdir()
-    monkeypatch.setattr(runs, "write_page", full)
+    monkeypatch.setattr(runs, "_execute", full)
     with pytest.raises(LessonError, match="No space left on device"):
         run_lesson(lesson, out_dir=str(tmp_path / "out"))
     assert contents(tmp_path / "out") == {}

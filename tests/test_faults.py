@@ -1,15 +1,40 @@
 """Faults of machines and of input, by kind: each ends in one line, and nothing is half done."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
 import nst_lesson as nst
 from nst_lesson.cli import main as cli
-from nst_lesson.networks import models
+from nst_lesson.course import pages
+from nst_lesson.course.results import results_in
+from nst_lesson.networks import filming, models
+from nst_lesson.networks.painter import Painter
 from nst_lesson.paths import atomic_path
 from nst_lesson.pictures.images import READ_SUFFIXES
+
+needs_pipes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capfd):
+    """Calls the command in an empty folder with bad input; returns the one line that it says."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        assert cli.main(list(arguments)) == 2
+        assert sorted(tmp_path.rglob("*")) == before
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith("nst-lesson: ")
+        return line
+
+    return run
 
 
 def no_memory():
@@ -59,3 +84,136 @@ def test_a_training_folder_may_hold_any_picture_that_can_be_read(tmp_path, suffi
     picture.save(tmp_path / f"x{suffix}", format={".jfif": "JPEG", ".gif": "GIF", ".ppm": "PPM"}[suffix])
     crop, skipped = nst.Photographs(tmp_path, size=16)[0]
     assert crop.shape == (3, 16, 16) and not skipped
+
+
+# --------------------------------------------------------------------------------------------------- what is not a file
+
+
+@needs_pipes
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stylize", "pipe.gif", "--model", "wave", "-o", "out.gif"),
+        ("stylize", "pipe.mp4", "--model", "wave", "-o", "out.mp4"),
+        ("stylize", "pipe.png", "rocket", "--style", "pipe.gif", "-o", "out"),
+        ("paint", "rocket", "--style", "pipe.gif", "-o", "out.png"),
+        ("paint", "rocket", "--style", "wave", "--mask", "pipe.png", "--size", "32", "-o", "out.png"),
+        ("run", "00", "-f", "pipe.yaml", "-o", "out"),
+        ("run", "00", "-f", "pipe.json", "-o", "out"),
+        ("run", "pipe.ipynb", "-o", "out"),
+        ("html", "pipe.ipynb", "-o", "out"),
+    ],
+    ids=" ".join,
+)
+def test_a_pipe_is_refused_instead_of_waited_for(refused, tmp_path, arguments):
+    for suffix in ("gif", "mp4", "png", "yaml", "json", "ipynb"):
+        os.mkfifo(tmp_path / f"pipe.{suffix}")
+    assert "pipe" in refused(*arguments)
+
+
+@needs_pipes
+def test_a_pipe_among_notebooks_stops_neither_marks_nor_runs(tmp_path, monkeypatch):
+    (tmp_path / "class").mkdir()
+    os.mkfifo(tmp_path / "class" / "anna.ipynb")
+    assert cli.main(["grade", str(tmp_path / "class"), "-o", str(tmp_path / "marks.csv")]) == 0
+    assert "a pipe" in (tmp_path / "marks.csv").read_text(encoding="utf-8")
+    assert results_in(tmp_path / "class") == {}
+
+
+# ----------------------------------------------------------------------------------------- where nothing can be written
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("paint", "rocket", "--style", "wave", "-o", "file/out.png"),
+        ("stylize", "rocket", "--model", "wave", "-o", "file/out.png"),
+        ("stylize", "rocket", "coffee", "--model", "wave", "-o", "file/out"),
+        ("export", "wave", "-o", "file/out.onnx"),
+        ("grade", ".", "-o", "file/out.csv"),
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_cannot_be_written_is_said_before_the_work(refused, tmp_path, monkeypatch, arguments):
+    monkeypatch.setattr(models, "load_model", lambda name: pytest.fail("it has begun"))
+    (tmp_path / "file").touch()
+    assert "cannot write" in refused(*arguments)
+
+
+def test_a_path_that_cannot_be_found_says_why(refused):
+    assert "write the whole path" in refused(
+        "stylize", "rocket", "--model", "wave", "-o", "~nobody-of-this-name/out.png"
+    )
+
+
+def test_a_training_does_not_replace_what_it_reads(refused, tmp_path):
+    (tmp_path / "out").mkdir()
+    nst.save_model(nst.TransformationNetwork(0.1), tmp_path / "out" / "model.safetensors")
+    nst.save_image(nst.load_image("rocket", 32), tmp_path / "out" / "preview.jpg")
+    for option, name in (("--start", "model.safetensors"), ("--preview", "preview.jpg")):
+        line = refused("train", "fast", "wave", "--out", "out", option, f"out/{name}")
+        assert name in line and "is read by this command" in line
+
+
+def test_a_film_of_which_nothing_was_painted_leaves_no_folder(tmp_path):
+    network = nst.TransformationNetwork(0.1)
+    for weight in network.parameters():
+        weight.data.fill_(torch.nan)
+    frames = [nst.to_pil(torch.full((1, 3, 32, 32), gray)) for gray in (0.2, 0.8)]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(nst.LessonError, match="NaN"):
+        filming.paint_film(Painter(network), tmp_path / "film.gif", tmp_path / "out.gif", settings={})
+    assert [path.name for path in tmp_path.iterdir()] == ["film.gif"]
+
+
+def test_a_page_that_cannot_be_made_is_one_line(refused, tmp_path, monkeypatch):
+    def missing(**_):
+        raise ValueError("No template sub-directory with name 'lab'\nfound in ...")
+
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "a.ipynb")
+    monkeypatch.setattr(pages, "HTMLExporter", missing)
+    assert "no page can be made of a.ipynb" in refused("html", "a.ipynb", "-o", "out")
+
+
+# --------------------------------------------------------------------------------------------------- values and signals
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x * 255, lambda x: (x * 255).byte(), lambda x: x / 0, lambda x: x.numpy()])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x: next(nst.transfer(x, nst.load_image("wave", 32), nst.load_backbone("pocket"), steps=1)),
+        lambda x: nst.stylize(nst.TransformationNetwork(0.1), x),
+        lambda x: nst.stylize_any(nst.load_model("any_style"), nst.load_image("wave", 32), x),
+        lambda x: nst.keep_luminance(nst.load_image("rocket", 32), x),
+        lambda x: nst.match_colors(x, nst.load_image("wave", 32)),
+        lambda x: nst.show_images({"a": x}),
+        lambda x: nst.save_image(x, "never.png"),
+    ],
+)
+def test_what_is_no_picture_in_0_to_1_is_one_line(use, wrong):
+    with pytest.raises(nst.LessonError) as caught:
+        use(wrong(nst.load_image("rocket", 32)))
+    said = str(caught.value)
+    assert "\n" not in said and ("(1, 3, H, W)" in said or "by 255" in said)
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "0"])
+def test_a_weight_that_is_no_share_is_one_line(refused, weight):
+    assert "weights are" in refused(
+        "stylize", "rocket", "--size", "32", "--style", "wave", f"--weight={weight}", "-o", "o.png"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+def test_an_interrupt_while_torch_is_loaded_is_no_traceback(tmp_path):
+    (tmp_path / "torch.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise SystemExit('late')"
+    )
+    start = "import runpy, signal as s, sys; s.signal(s.SIGINT, s.default_int_handler); sys.argv[0] = 'nst-lesson'"
+    places = os.pathsep.join([str(tmp_path), str(Path(nst.__file__).parents[1])])
+    command = [sys.executable, "-c", f"{start}; runpy.run_module('nst_lesson', run_name='__main__')"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": places}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")

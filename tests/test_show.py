@@ -13,6 +13,8 @@ from PIL import Image as Pillow
 
 from nst_lesson.errors import ParameterError
 from nst_lesson.methods.gatys import Step
+from nst_lesson.pictures.images import load_image
+from nst_lesson.view.diagram import show_diagram
 from nst_lesson.view.show import DPI, closeup, figure_image, plot_losses, show_images, show_maps
 
 WIDTH = 7.5 * DPI  # the default, in pixels
@@ -215,3 +217,18 @@ def test_every_kind_of_floating_point_number_looks_the_same(show, dtype):
     picture = (torch.arange(9) / 8).repeat(9, 1)  # eighths, which every type holds exactly
     picture = picture.expand(1, 3, 9, 9) if show is show_images else picture
     assert show({"a": picture.to(dtype).requires_grad_()}).data == show({"a": picture}).data
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["a$b_$c.jpg", "$\\frac{$", "_x", "", "a\nb", "\x1b[31m", "\udcff.jpg"])
+def test_a_title_is_drawn_as_it_is_whatever_the_file_is_called(name):
+    picture = load_image("rocket", 32)
+    steps = [Step(index, picture, 1 / index, {"_tv$": 1 / index}, 0.1) for index in (1, 2)]
+    figures = [
+        show_images({name: picture}),
+        show_maps({name: picture[0, 0]}),
+        plot_losses({name: steps}, terms=True),
+        show_diagram({name: (0, 0), "b": (1, 0)}, [(name, "b")]),
+    ]
+    for figure in figures:
+        figure.metadata["alt"].encode()  # a notebook can hold it

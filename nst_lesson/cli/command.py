@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -57,13 +58,26 @@ def number(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
+def place(text: str) -> Path:
+    """A type of option: a path, as `user_path` reads it. Raises argparse's error, which names the option."""
+    try:
+        return user_path(text)
+    except LessonError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def add_overwrite(command: Parser) -> None:
     """The option of a command that would otherwise refuse to replace files."""
     command.add_argument("--overwrite", action="store_true", help="replace files that are there")
 
 
 def check_output(out: Path, inputs: Iterable[str | None], overwrite: bool) -> None:
-    """Raise LessonError where the file `out` is one of `inputs`, or is there and may not be replaced."""
+    """Raise LessonError where `out` cannot be written, is one of `inputs`, or is there and may not be replaced."""
+    folder = next(folder for folder in out.absolute().parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise LessonError(f"cannot write {out} ({error.strerror}): choose another place") from None
     if not out.exists():
         return
     paths = [user_path(name) for name in inputs if name]

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import ParameterError
-from ..paths import user_path
-from .command import Commands, add_command, add_overwrite, check_output, say
+from .command import Commands, add_command, add_overwrite, check_output, place, say
 
 
 def add_parser(commands: Commands) -> None:
@@ -15,7 +14,7 @@ def add_parser(commands: Commands) -> None:
     command = add_command(commands, "export", run, "write a trained network as ONNX, for programs without torch")
     command.add_argument("model", metavar="MODEL", help="a style that comes with the course, or a file")
     text = "the file to write, such as wave.onnx"
-    command.add_argument("-o", "--out", type=user_path, required=True, metavar="FILE", help=text)
+    command.add_argument("-o", "--out", type=place, required=True, metavar="FILE", help=text)
     add_overwrite(command)
 
 

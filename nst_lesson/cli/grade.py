@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 
 from ..errors import LessonError
-from ..paths import user_path
-from .command import Commands, add_command, add_overwrite, check_output, say, short
+from .command import Commands, add_command, add_overwrite, check_output, place, say, short
 
 
 def add_parser(commands: Commands) -> None:
     """The command and its options."""
     command = add_command(commands, "grade", run, "check what students handed in: a table of points")
-    command.add_argument("folder", type=user_path, metavar="FOLDER", help="notebooks, or a folder of them per student")
-    command.add_argument("-o", "--out", type=user_path, required=True, metavar="FILE", help="such as marks.csv")
+    command.add_argument("folder", type=place, metavar="FOLDER", help="notebooks, or a folder of them per student")
+    command.add_argument("-o", "--out", type=place, required=True, metavar="FILE", help="such as marks.csv")
     add_overwrite(command)
 
 

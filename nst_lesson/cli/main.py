@@ -6,22 +6,26 @@ import argparse
 import io
 import os
 import re
+import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..errors import LessonError
-from ..paths import user_path
 from . import export, grade, paint, stylize, train
-from .command import Commands, Parser, add_command, add_overwrite, say, short
+from .command import Commands, Parser, add_command, add_overwrite, place, say, short
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
+    if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    warnings.showwarning = lambda message, *_, **__: say(f"nst-lesson: {message}", error=True)
     parser = _parser()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does what its encoding lacks
@@ -79,11 +83,11 @@ def _parser() -> Parser:
     for command in (notebooks_command, html_command):
         command.add_argument("lessons", nargs="*", metavar="LESSON", help="number, name or file; all if none is given")
     text = "where to write (default: site)"
-    html_command.add_argument("-o", "--out-dir", type=user_path, default="site", metavar="DIR", help=text)
+    html_command.add_argument("-o", "--out-dir", type=place, default="site", metavar="DIR", help=text)
     handout_command = add_command(
         commands, "handout", handout, "write the lessons without solutions and outputs, for a class"
     )
-    handout_command.add_argument("folder", type=user_path, metavar="DIR", help="where to write")
+    handout_command.add_argument("folder", type=place, metavar="DIR", help="where to write")
     add_overwrite(handout_command)
     badges_command = add_command(
         commands, "badges", badges, "write this clone's address on GitHub into the lessons, with Colab badges"

@@ -17,7 +17,7 @@ from ..networks.backbones import load_backbone, resolve_device
 from ..paths import sweep, user_path
 from ..pictures.colors import keep_luminance
 from ..pictures.images import check_format, load_image, save_image
-from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, say, short, whole
+from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, place, say, short, whole
 
 SIZE = 512  # longer side of the picture and of the paintings in pixels
 # Bytes of memory a pixel, measured on a CPU (at 512 and 768 pixels, plus what L-BFGS remembers): pocket, and VGG-19.
@@ -34,7 +34,7 @@ def add_parser(commands: Commands) -> None:
     text = "where the style counts: white in a picture; one for each --style, or one less: the last has the rest"
     command.add_argument("--mask", action="append", default=[], metavar="FILE", help=text)
     text = "the picture to write, such as out.png; it is brought up to date while it is painted"
-    command.add_argument("-o", "--out", type=user_path, required=True, metavar="FILE", help=text)
+    command.add_argument("-o", "--out", type=place, required=True, metavar="FILE", help=text)
     text = f"longer side of the picture and of each painting; default: {SIZE}"
     command.add_argument("--size", type=whole(16, 20000), default=SIZE, metavar="PIXELS", help=text)
     text = f"evaluations of the objective; default: {STEPS}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ImageError, LessonError, ParameterError
 from ..paths import user_path
-from .command import Commands, add_command, add_overwrite, check_output, expect_memory, say
+from .command import Commands, add_command, add_overwrite, check_output, expect_memory, place, say
 
 if TYPE_CHECKING:
     from ..networks.painter import Painter
@@ -22,7 +22,7 @@ def add_parser(commands: Commands) -> None:
     command = add_command(commands, "stylize", run, "paint photographs or films in one pass with a trained network")
     command.add_argument("photos", nargs="+", metavar="PHOTO", help="a path, an address, a sample, a film, a folder")
     command.add_argument(
-        "-o", "--out", type=user_path, required=True, metavar="OUT", help="a file, or for several a folder"
+        "-o", "--out", type=place, required=True, metavar="OUT", help="a file, or for several a folder"
     )
     text = "a style that comes with the course, or a file: a model, a checkpoint, a .pth of pytorch/examples"
     command.add_argument("--model", metavar="NAME", help=text)
@@ -43,12 +43,14 @@ def add_parser(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Paint one photograph or film to a file, or several into a folder; status 2 where some could not be read."""
     from ..pictures.films import is_film
+    from ..pictures.images import check_source
 
     out: Path = arguments.out
     folders = [name for name in arguments.photos if name and user_path(name).is_dir()]
     if len(arguments.photos) > 1 or folders:
         return _paint_all(_jobs(arguments.photos, out), arguments)
     (photo,) = arguments.photos
+    check_source(photo)
     film = is_film(user_path(photo))
     _check_format(out, film)
     if arguments.steady and not film:
@@ -108,6 +110,8 @@ def _paint_all(jobs: dict[Path, str], arguments: argparse.Namespace) -> int:
     if any(out.exists() and path.exists() and out.samefile(path) for out in jobs for path in reads):
         raise LessonError(f"{arguments.out} holds what this command reads: choose another folder")
     waiting = {out: photo for out, photo in jobs.items() if arguments.overwrite or not out.exists()}
+    if waiting:
+        check_output(next(iter(waiting)), (), overwrite=True)
     painter = _painter(arguments)
     unread = []
     for out, photo in tqdm(waiting.items(), desc="painting", unit="picture", disable=not waiting):

@@ -34,16 +34,17 @@ from ..networks.any_style import AnyStyleNetwork, stylize_any
 from ..networks.backbones import STYLE_LAYERS, load_backbone, resolve_device
 from ..networks.models import load_model, save_model
 from ..networks.transformer import TransformationNetwork, stylize
-from ..paths import locked, user_path
+from ..paths import locked
 from ..pictures.images import load_image, save_image, style_names
 from ..pictures.photographs import Photographs
-from .command import Commands, Parser, add_command, number, say, short, whole
+from .command import Commands, Parser, add_command, check_output, number, place, say, short, whole
 
 CONTENT_LAYERS = ["relu3_3"]  # of a fast network; at relu4_2, where `transfer` compares, strokes stay faint
 WIDTHS: dict[type, float] = {TransformationNetwork: 0.5, AnyStyleNetwork: 1.0}  # of a new network
 PAINTINGS: dict[type, str] = {TransformationNetwork: "one painting", AnyStyleNetwork: "any painting"}
 FAST_WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0}
 Network = TypeVar("Network", TransformationNetwork, AnyStyleNetwork)
+MODEL = "model.safetensors"
 PREVIEW, PREVIEW_SIZE = "preview.jpg", 512  # its longer side in pixels
 NOT_SETTINGS = (  # options that another run of the same training may change, and what is recorded by what it holds
     *("command", "function", "build", "out", "steps", "workers", "device", "compile", "checkpoint_every"),
@@ -76,6 +77,10 @@ def run(options: argparse.Namespace) -> int:
     """Train a network; the exit status is 0, 130 after Ctrl-C or 143 after SIGTERM."""
     if options.out.exists() and not options.out.is_dir():
         raise LessonError(f"{options.out} is a file: --out names a folder")
+    for name in (MODEL, PREVIEW):
+        check_output(
+            options.out / name, (options.start, options.preview, getattr(options, "style", None)), overwrite=True
+        )
     device = resolve_device(options.device)
     PartialState(cpu=device == "cpu")  # of several processes each takes a GPU of its own, before anything is there
     torch.manual_seed(options.seed)
@@ -180,7 +185,7 @@ def _train(options: argparse.Namespace, device: str, training: Training, photo: 
             _write(options.out, training, photo)
             say(f"nothing left to do: {short(options.out)} has all {options.steps} steps; more with a larger --steps")
         style = " --style PAINTING" if isinstance(training.network, AnyStyleNetwork) else ""
-        model = shlex.quote(short(options.out / "model.safetensors"))
+        model = shlex.quote(short(options.out / MODEL))
         say(f"to paint with it: nst-lesson stylize PHOTO --model {model}{style} -o painted.png")
         if stopped:
             say(f"stopped after step {index}; the same command goes on from there")
@@ -189,7 +194,7 @@ def _train(options: argparse.Namespace, device: str, training: Training, photo: 
 
 def _write(out: Path, training: Training, photo: Tensor | None) -> None:
     """The model as it is now, and a photograph as the file of it paints, if one is given."""
-    model = out / "model.safetensors"
+    model = out / MODEL
     save_model(training.network, model)
     if photo is None:
         return
@@ -230,7 +235,7 @@ def _add(kinds: Commands, name: str, build: Callable, text: str) -> Parser:
     """A kind of training, with the options that all have."""
     parser = add_command(kinds, name, run, text)
     parser.set_defaults(build=build)
-    parser.add_argument("--out", type=user_path, required=True, metavar="DIR", help="where checkpoint and model go")
+    parser.add_argument("--out", type=place, required=True, metavar="DIR", help="where checkpoint and model go")
     parser.add_argument(
         "--start", metavar="MODEL", help="begin with the weights of a trained network: a name or a file"
     )

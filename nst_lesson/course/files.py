@@ -57,6 +57,8 @@ def find_recipe(name: str) -> Path:
 
 def read_notebook(path: Path) -> NotebookNode:
     """The notebook in a file, brought to nbformat 4. Raises LessonError where the file is not a notebook."""
+    if path.exists() and not path.is_file():
+        raise LessonError(f"{path} is not a notebook but a folder, a pipe or a device")
     try:
         return nbformat.read(path, as_version=4)
     except UNREADABLE as error:  # what nbformat raises for files of other kinds has no common class

@@ -244,6 +244,8 @@ def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises ParameterError where the file cannot be read or has none.
     """
     path = user_path(path)
+    if path.exists() and not path.is_file():
+        raise ParameterError(f"{path} is a folder, a pipe or a device: save the parameters in a file")
     try:
         text = path.read_text(encoding="utf-8")
         values = json.loads(text)["parameters"] if path.suffix == ".json" else yaml.safe_load(text)

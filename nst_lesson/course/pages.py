@@ -61,21 +61,25 @@ class Page:
     def read(cls, notebook: Path) -> Page:
         """The page of a notebook with its stored outputs, pictures and formulas included.
 
-        Raises LessonError where the file is not a notebook.
+        Raises LessonError where the file is not a notebook, or nbconvert cannot make a page of it.
         """
         content = without_widgets(read_notebook(notebook))
         title, formulas = title_of(content, notebook), _prepare(content)
         log = logging.getLogger(f"{__name__}.page")
         log.setLevel(logging.ERROR)  # nbconvert warns of every figure without alt text; here the prose describes them
         # nbconvert's own embed_images closes <details> early, since it parses each fragment of HTML alone.
-        exporter = HTMLExporter(
-            log=log,
-            extra_loaders=[FileSystemLoader(TEMPLATES)],
-            template_file="cells.html.j2",
-            exclude_input_prompt=True,
-            exclude_output_prompt=True,
-        )
-        body, _ = exporter.from_notebook_node(content)
+        try:
+            exporter = HTMLExporter(
+                log=log,
+                extra_loaders=[FileSystemLoader(TEMPLATES)],
+                template_file="cells.html.j2",
+                exclude_input_prompt=True,
+                exclude_output_prompt=True,
+            )
+            body, _ = exporter.from_notebook_node(content)
+        except Exception as error:  # of jinja2 and of nbconvert, whose templates may be missing
+            reason = " ".join(str(error).split())[:200]
+            raise LessonError(f"no page can be made of {notebook} ({reason}): install nbconvert again") from None
         body = PLACE.sub(lambda match: formulas[int(match[1])], body)
         body = LOCAL_PICTURE.sub(lambda match: match[1] + _embedded(match[2], notebook.parent), body)
         return cls(title, body, [match.groupdict() for match in HEADING.finditer(body)])

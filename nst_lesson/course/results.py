@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import LessonError
-from ..paths import locked
+from ..paths import atomic_path, locked
 from .files import read_notebook
 
 KEY = "nst_lesson"  # of the list in a notebook's metadata
@@ -88,10 +88,16 @@ def move_results(made: Path, folder: Path, notebook: Path) -> None:
     content.metadata.pop(KEY, None)
     digests[notebook.name] = _digest(nbformat.writes(content).encode())
     content.metadata[KEY] = digests
-    nbformat.write(content, notebook)
+    rewrite(notebook, nbformat.writes(content))
     for path, target in [*moves, (notebook, folder / notebook.name)]:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, target)
+
+
+def rewrite(file: Path, text: str) -> None:
+    """Replace the text of a result, which stays as it was where the disk is full: better than to lose the run."""
+    with suppress(OSError), atomic_path(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def free_path(path: Path) -> Path:

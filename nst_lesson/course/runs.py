@@ -30,7 +30,7 @@ from ..paths import PACKAGE, atomic_path, run_folder, user_path
 from .files import find_lesson, read_notebook, title_of, without_widgets
 from .lesson import Lesson
 from .pages import write_page
-from .results import check_folder, free_path, move_results, only_run
+from .results import check_folder, free_path, move_results, only_run, rewrite
 
 MAX_BYTES = 1500 * 1024  # of a lesson with its stored outputs, so that a clone stays small and GitHub shows it
 
@@ -97,18 +97,16 @@ def run_lesson(
             _hide(made, executed)
             try:
                 write_page(executed, executed.with_suffix(".html"))
-            except OSError:
-                raise
-            except Exception as error:  # nbconvert's templates may lie elsewhere: the run is done all the same
-                logging.getLogger(__name__).warning("no page of this run: %s", " ".join(str(error).split())[:200])
+            except Exception as error:  # a full disk, or nbconvert's templates lie elsewhere: the run is done
+                reason = " ".join(str(error).split())[:200]
+                logging.getLogger(__name__).warning("no page of this run (%s): notebook and numbers are kept", reason)
             move_results(made, folder, executed)
     return folder
 
 
 def _hide(made: Path, file: Path) -> None:
     """Let the paths in a text file name the folder of results, not the hidden one in it where they were written."""
-    text = re.sub(rf"[/\\]+{re.escape(made.name)}\b", "", file.read_text(encoding="utf-8"))
-    file.write_text(text, encoding="utf-8")
+    rewrite(file, re.sub(rf"[/\\]+{re.escape(made.name)}\b", "", file.read_text(encoding="utf-8")))
 
 
 def _record(results: Path, lesson: Lesson, values: Mapping[str, Any], about: Mapping[str, object]) -> None:
@@ -121,7 +119,7 @@ def _record(results: Path, lesson: Lesson, values: Mapping[str, Any], about: Map
     if not isinstance(record, dict):
         return
     text = json.dumps({"lesson": lesson.name, "parameters": parameters, **about} | record, indent=1)
-    results.write_text(text + "\n", encoding="utf-8")
+    rewrite(results, text + "\n")
 
 
 def _execute(notebook: NotebookNode, output: Path, values: dict[str, Any], title: str) -> None:

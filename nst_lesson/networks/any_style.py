@@ -11,6 +11,7 @@ them each time; so the network needs no example of a painting, only decoders. Ch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ParameterError, unknown
+from ..pictures.images import check_images
 from .backbones import layer_names, load_backbone
 
 LAYERS = ("relu4_1", "relu3_1", "relu2_1")  # where the style enters
@@ -99,9 +101,9 @@ class AnyStyleNetwork(nn.Module):
         Raises ParameterError where there is another number of weights, one is negative or all are zero.
         """
         weights = [1.0] * len(paintings) if weights is None else list(weights)
-        if len(weights) != len(paintings) or min(weights, default=0) < 0 or not sum(weights):
+        if len(weights) != len(paintings) or min(weights, default=0) < 0 or not 0 < sum(weights) < math.inf:
             raise ParameterError(
-                f"weights are {weights} for {len(paintings)} paintings: one each, 0 or more, not all 0"
+                f"weights are {weights} for {len(paintings)} paintings: one number each, 0 or more, not all 0"
             )
         with torch.no_grad():
             seen = [self.encode(painting) | {COLORS: painting} for painting in paintings]
@@ -150,9 +152,10 @@ def stylize_any(
     `strength` 0 leaves the features at a layer as they are, and 1 gives them the painting's moments. A mapping names
     the strength of each layer, and of COLORS; one that it leaves out is passed over. `weights`, one for each painting,
     are divided by their sum; None takes equal ones. Raises ParameterError where their number is another, one is
-    negative, or all are zero, and for a strength of what the network does not have.
+    negative, or all are zero, for a strength of what the network does not have, and for what is no picture.
     """
-    paintings = [styles] if isinstance(styles, Tensor) else list(styles)
+    paintings = list(styles) if isinstance(styles, Sequence) else [styles]
+    check_images(True, content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
     return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1)
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import unknown
+from ..pictures.images import check_images
 
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
 LEAST = 16  # pixels a side inside, so that every reflection has something to reflect
@@ -98,8 +99,9 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     side `tile` goes through in overlapping tiles of that size, so that memory is bounded. All its tiles are normalized
     with the same statistics, measured on crops that are spread over the whole picture: with statistics of its own, each
     tile would get its own contrast, and the seams would show. What the network has learned of a weave is taken out
-    (see `unweave`); `network(image)` leaves it in.
+    (see `unweave`); `network(image)` leaves it in. Raises ParameterError for what is no picture.
     """
+    check_images(True, image=image)
     was_training = network.training
     network.eval()
     try:

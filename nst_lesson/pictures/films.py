@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import ImageError, LessonError
 from ..paths import atomic_path
-from .images import load_image
+from .images import check_source, load_image
 
 if TYPE_CHECKING:
     import av
@@ -26,8 +26,10 @@ GIF_SECONDS = 0.1  # for a frame of a GIF that names no time, as browsers show i
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a video by its suffix, or a GIF with more than one picture."""
+    """Whether a path is a file that is a video by its suffix, or a GIF with more than one picture."""
     suffix = Path(path).suffix.lower()
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return False
     if suffix == ".gif":
         with suppress(OSError, ValueError), Image.open(path, formats=["GIF"]) as picture:
             return getattr(picture, "n_frames", 1) > 1
@@ -37,9 +39,10 @@ def is_film(path: str | os.PathLike[str]) -> bool:
 def read_film(path: str | os.PathLike[str], size: int | None = None) -> Iterator[tuple[Tensor, Fraction]]:
     """The frames of a film, (1, 3, H, W) in [0, 1], each with the second at which it begins, from 0 on.
 
-    `size` bounds the longer side in pixels. Raises ImageError for a file that is no film or is damaged, and LessonError
-    where a video is read without PyAV.
+    `size` bounds the longer side in pixels. Raises ImageError where there is no file, for one that is no film or is
+    damaged, and LessonError where a video is read without PyAV.
     """
+    check_source(os.fspath(path))
     frames = _gif_frames(Path(path)) if Path(path).suffix.lower() == ".gif" else _video_frames(Path(path))
     for picture, second in frames:
         yield load_image(picture, size), second

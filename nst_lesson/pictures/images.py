@@ -53,6 +53,8 @@ MAX_PIXELS = 200_000_000  # the largest telephone cameras stay just below
 MAX_BYTES = 100_000_000  # of one picture from the web
 MAX_SECONDS = 120.0  # for one picture from the web, however steadily it drips
 
+FAR = 10  # values beyond it are no picture's, whatever was done to one in [0, 1]
+
 _pillow_limit = threading.Lock()
 
 
@@ -169,25 +171,46 @@ def check_format(path: str | os.PathLike[str]) -> None:
 def to_pil(image: Tensor) -> Image.Image:
     """The picture `image`, (1, 3, H, W) or (3, H, W) in [0, 1] (clamped), as an 8-bit RGB PIL image.
 
-    Raises ImageError for another shape, for integers, and where a value is NaN.
+    Raises ImageError for another shape, for integers, and where a value is NaN or far from that range.
     """
+    if not isinstance(image, Tensor):
+        raise ImageError(f"not a picture but a {type(image).__name__}: a tensor (1, 3, H, W) is needed")
     picture = image.detach().squeeze(0) if image.ndim == 4 else image.detach()
     if picture.ndim != 3 or picture.shape[0] != 3 or picture.numel() == 0 or not picture.is_floating_point():
         shape, kind = tuple(image.shape), str(image.dtype).removeprefix("torch.")
         raise ImageError(f"not a picture: {kind} {shape}; a floating-point (1, 3, H, W) or (3, H, W) is needed")
     if picture.isnan().any():
         raise ImageError("the picture holds NaN, so the run that made it diverged: lower its learning rate or weights")
+    if far := _far_values(picture):
+        raise ImageError(f"the picture {far} (or, after a run that diverged, lower its learning rate)")
     # to_pil_image would cut 0.999 down to 254: round to the nearest level instead.
     return to_pil_image(picture.float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu())
 
 
-def check_images(**images: Tensor) -> None:
-    """Raise ParameterError unless every named picture is a float tensor of shape (1, 3, H, W)."""
+def check_images(batch: bool = False, /, **images: Tensor) -> None:
+    """Raise ParameterError unless every named picture is a float tensor (1, 3, H, W) about in [0, 1].
+
+    With `batch`, each may be (B, 3, H, W).
+    """
     for name, image in images.items():
         shape = tuple(image.shape) if isinstance(image, Tensor) else ()
-        if len(shape) != 4 or shape[:2] != (1, 3) or 0 in shape or not image.is_floating_point():
+        one = len(shape) == 4 and shape[1] == 3 and 0 not in shape and (batch or shape[0] == 1)
+        if not one or not image.is_floating_point():
             found = f"{image.dtype} {shape}" if isinstance(image, Tensor) else type(image).__name__
             raise ParameterError(f"{name} is {found}; give a float tensor (1, 3, H, W) in [0, 1] from nst.load_image")
+        if far := _far_values(image):
+            raise ParameterError(f"{name} {far}")
+
+
+def _far_values(image: Tensor) -> str:
+    """What is wrong with values that are no picture's, such as those from 0 to 255, or "".
+
+    A picture that is being optimized may leave [0, 1], and one minus the mean of a network's training has, too.
+    """
+    low, high = (bound.item() for bound in image.detach().aminmax())
+    if -FAR < low and high < FAR:  # not so of nan
+        return ""
+    return f"has values from {low:.4g} to {high:.4g}: a picture's are in [0, 1], so divide those from 0 to 255 by 255"
 
 
 def resize(image: Tensor, scale: float) -> Tensor:

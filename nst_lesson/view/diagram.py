@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import unknown
 from ..pictures.images import to_pil
-from .show import figure_image
+from .show import figure_image, plain
 
 WIDE, HIGH = 0.72, 0.66  # of a box, in cells of the grid
 CELL_INCHES = 0.8  # the height of a cell
@@ -44,7 +44,7 @@ def show_diagram(
     for start, end in arrows:
         style = {"arrowstyle": "-|>", "color": "0.35", "patchA": patches[start], "patchB": patches[end]}
         axis.annotate("", boxes[end], boxes[start], arrowprops=style | {"shrinkA": 1, "shrinkB": 1, "linewidth": 0.8})
-    alt = "diagram: " + "; ".join(" to ".join(name.replace("\n", " ") for name in arrow) for arrow in arrows)
+    alt = "diagram: " + "; ".join(" to ".join(arrow) for arrow in arrows)
     return figure_image(figure, "jpeg", alt=alt)
 
 
@@ -58,7 +58,7 @@ def _box(axis: Axes, text: str, place: tuple[float, float], picture: Tensor | No
     )
     axis.add_patch(patch)
     if picture is None:
-        axis.text(x, y, text, ha="center", va="center", fontsize=7, zorder=4)
+        axis.text(x, y, plain(text), ha="center", va="center", fontsize=7, zorder=4)
         return patch
     pixels = np.asarray(to_pil(picture))
     high = 0.72 * HIGH  # the rest is for the text
@@ -66,5 +66,5 @@ def _box(axis: Axes, text: str, place: tuple[float, float], picture: Tensor | No
     high = wide * shape * pixels.shape[0] / pixels.shape[1]
     top = y - HIGH / 2 + 0.02
     axis.imshow(pixels, extent=(x - wide / 2, x + wide / 2, top + high, top), aspect="auto", zorder=3)
-    axis.text(x, y + HIGH / 2 - 0.03, text, ha="center", va="bottom", fontsize=6.5, zorder=4)
+    axis.text(x, y + HIGH / 2 - 0.03, plain(text), ha="center", va="bottom", fontsize=6.5, zorder=4)
     return patch

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from IPython.display import HTML
 from torch import Tensor
 
-from ..errors import ParameterError
+from ..errors import ParameterError, printable
 from ..pictures.images import check_images, to_pil
 
 QUALITY = 25  # of the WebP: two seconds of brush strokes at 256 pixels a side are 0.3 MB in a notebook
@@ -25,7 +25,7 @@ def show_film(frames: Sequence[Tensor], title: str, *, seconds: float = 0.08) ->
         raise ParameterError("there are no frames to show: give at least one")
     check_images(**{f"frame {number}": frame for number, frame in enumerate(frames)})
     first, *rest = map(to_pil, frames)
-    buffer, text = io.BytesIO(), html.escape(title)
+    buffer, text = io.BytesIO(), html.escape(printable(title))
     options = {"quality": QUALITY, "method": 6, "duration": round(1000 * seconds), "loop": 0}
     first.save(buffer, "webp", save_all=True, append_images=rest, **options)
     source = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

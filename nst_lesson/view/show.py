@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
-from ..errors import ParameterError
+from ..errors import ParameterError, printable
 from ..methods.gatys import Step
 from ..pictures.images import to_pil
 
@@ -78,7 +78,7 @@ def _grid(
         raise ParameterError("there are no pictures to show: give at least one, as {title: picture}")
     columns = columns or (2 if len(pictures) == 4 else min(3, len(pictures)))
     letters = int(LETTERS * width / columns)
-    titles = ["\n".join(textwrap.fill(line, letters) for line in title.splitlines()) for title in pictures]
+    titles = ["\n".join(textwrap.fill(line, letters) for line in plain(title).splitlines()) for title in pictures]
     needed = [
         (picture.shape[0] / picture.shape[1] * width / columns, 0.22 * (title.count("\n") + 1))
         for title, picture in zip(titles, pictures.values(), strict=True)
@@ -105,13 +105,15 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
     """
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
     axis, ends = figure.subplots(), []
-    for label, steps in runs.items():
+    for name, steps in runs.items():
+        label = f" {plain(name)}"  # matplotlib leaves out of the legend what begins with _
         ends += [steps[-1].loss, *(steps[-1].terms.values() if terms else ())]
         index = [step.index for step in steps]
         axis.loglog(index, [step.loss for step in steps], linewidth=3 if terms else 1.5, label=label)
-        for name in steps[0].terms if terms else ():
-            values = [step.terms[name] for step in steps]
-            axis.loglog(index, values, linewidth=1, linestyle=":" if name == "tv" else "--", label=f"{label}: {name}")
+        for term in steps[0].terms if terms else ():
+            values = [step.terms[term] for step in steps]
+            style = ":" if term == "tv" else "--"
+            axis.loglog(index, values, linewidth=1, linestyle=style, label=f"{label}: {plain(term)}")
     axis.set(xlabel="step", ylabel="loss")
     if terms and (positive := [value for value in ends if value > 0]):
         axis.set_ylim(bottom=min(positive) / 4)
@@ -125,4 +127,10 @@ def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = DP
     buffer = io.BytesIO()
     options: dict[str, Any] = {"pil_kwargs": {"quality": JPEG_QUALITY, "optimize": True}} if format == "jpeg" else {}
     figure.savefig(buffer, format=format, dpi=dpi, **options)
-    return Image(data=buffer.getvalue(), format=format, metadata={"alt": alt})  # IPython 7 has no argument alt
+    words = printable(" ".join(alt.split()))
+    return Image(data=buffer.getvalue(), format=format, metadata={"alt": words})  # IPython 7 has no argument alt
+
+
+def plain(text: str) -> str:
+    """A text, such as the name of a file, that matplotlib draws as it is, without formulas between two $."""
+    return "\n".join(map(printable, text.splitlines())).replace("$", r"\$")
