@@ -25,6 +25,7 @@ from tiny import reduced
 
 from nst_lesson.course import pages
 from nst_lesson.course.files import find_lesson, lessons
+from nst_lesson.course.slides import write_slides
 from nst_lesson.pictures.images import load_image, save_image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
@@ -483,7 +484,7 @@ def test_no_page_is_wider_than_a_phone(new_page, site):
             && !e.closest('pre, table, math')).map(e => e.outerHTML.slice(0, 200)).slice(0, 5)"""
         assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(wide)
         scrolling = "blocks => blocks.filter(e => e.scrollWidth > e.clientWidth + 1).length"
-        assert page.locator("main pre:visible").evaluate_all(scrolling) == 0  # code wraps
+        assert page.locator("main .jp-InputArea pre:visible").evaluate_all(scrolling) == 0  # code wraps
 
 
 def test_the_site_is_walked_and_searched_without_a_server(new_page, site):
@@ -506,3 +507,18 @@ def test_the_site_is_walked_and_searched_without_a_server(new_page, site):
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()
     assert not page.locator(".contents").evaluate("e => e.open")
+
+
+def test_slides_fill_the_window_one_by_one(new_page, tmp_path):
+    count = write_slides(tmp_path / "slides.html")
+    page = new_page(viewport={"width": 1280, "height": 720}, color_scheme="dark")
+    page.goto((tmp_path / "slides.html").as_uri())
+    over = "slides => slides.filter(e => e.scrollHeight > e.clientHeight + 1 || e.clientHeight != innerHeight).length"
+    assert page.locator(".jp-Cell").evaluate_all(over) == 0
+    for number in range(1, count):
+        page.keyboard.press("PageDown")
+        page.wait_for_function("n => Math.abs(scrollY - n * innerHeight) < 1", arg=number)
+    keep(page, "slides-last")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    keep(page, "slides-phone")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import LessonError
 from . import export, grade, paint, stylize, train
-from .command import Commands, Parser, add_command, add_overwrite, place, say, short
+from .command import Commands, Parser, add_command, add_overwrite, check_output, place, say, short
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
 
@@ -84,6 +84,11 @@ def _parser() -> Parser:
         command.add_argument("lessons", nargs="*", metavar="LESSON", help="number, name or file; all if none is given")
     text = "where to write (default: site)"
     html_command.add_argument("-o", "--out-dir", type=place, default="site", metavar="DIR", help=text)
+    slides_command = add_command(commands, "slides", slides, "write slides for the projector, one HTML page")
+    text = "Markdown with pictures of lessons (default: the workshop's, notebooks/slides.md)"
+    slides_command.add_argument("deck", nargs="?", type=place, metavar="DECK", help=text)
+    slides_command.add_argument("-o", "--out", type=place, required=True, metavar="FILE", help="such as slides.html")
+    add_overwrite(slides_command)
     handout_command = add_command(
         commands, "handout", handout, "write the lessons without solutions and outputs, for a class"
     )
@@ -165,6 +170,16 @@ def html(arguments: argparse.Namespace) -> int:
 
     index = write_site(_chosen(arguments.lessons), arguments.out_dir)
     say(f"pages in {short(arguments.out_dir)}: open {short(index)}")
+    return 0
+
+
+def slides(arguments: argparse.Namespace) -> int:
+    """Write a deck of slides."""
+    from ..course.slides import write_slides
+
+    check_output(arguments.out, [arguments.deck], arguments.overwrite)
+    count = write_slides(arguments.out, arguments.deck)
+    say(f"{count} slides in {short(arguments.out)}")
     return 0
 
 

@@ -63,7 +63,12 @@ class Page:
 
         Raises LessonError where the file is not a notebook, or nbconvert cannot make a page of it.
         """
-        content = without_widgets(read_notebook(notebook))
+        return cls.of(read_notebook(notebook), notebook)
+
+    @classmethod
+    def of(cls, content: NotebookNode, notebook: Path) -> Page:
+        """The same of what was read from a file, and is changed by this."""
+        content = without_widgets(content)
         title, formulas = title_of(content, notebook), _prepare(content)
         log = logging.getLogger(f"{__name__}.page")
         log.setLevel(logging.ERROR)  # nbconvert warns of every figure without alt text; here the prose describes them
@@ -85,7 +90,8 @@ class Page:
         return cls(title, body, [match.groupdict() for match in HEADING.finditer(body)])
 
     def write(self, page: Path, **around: Link | bool | None) -> None:
-        """Write it into a file of its own; `around` are the pages `before` and `after`, and whether there is a `home`.
+        """Write it into a file of its own; `around` are the pages `before` and `after`, whether there is a `home`, and
+        whether its cells are `slides`.
 
         HTML and scripts in the notebook's text and outputs stay active: trust the notebook before you open the page.
         """
