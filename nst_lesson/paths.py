@@ -107,8 +107,21 @@ def sweep(folder: str | os.PathLike[str]) -> None:
 
 
 @contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make a folder, and take away again what was made where it stays empty. Raises OSError."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for place in missing:
+            with suppress(OSError):  # it has something in it
+                place.rmdir()
+
+
+@contextmanager
 def locked(folder: str | os.PathLike[str], what: str) -> Iterator[Path]:
-    """Make a folder of results if need be and hold it alone; raises LessonError where another process has it.
+    """Hold a folder of results alone, which is `made` if need be; raises LessonError where another process has it.
 
     `what` says what is done there, such as "run". The lock is a hidden file in the folder, which goes with the holder.
     What killed processes left there is swept.
@@ -116,7 +129,7 @@ def locked(folder: str | os.PathLike[str], what: str) -> Iterator[Path]:
     folder = user_path(folder)
     with ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(made(folder))
             stack.enter_context(hold(folder / LOCK, timeout=0))
             sweep(folder)
         except Timeout:

@@ -13,6 +13,7 @@ import nst_lesson as nst
 from nst_lesson.cli import main as cli
 from nst_lesson.course import pages
 from nst_lesson.course.results import results_in
+from nst_lesson.methods.checkpoint import TrainingState
 from nst_lesson.networks import filming, models
 from nst_lesson.networks.painter import Painter
 from nst_lesson.paths import atomic_path
@@ -120,6 +121,14 @@ def test_a_pipe_among_notebooks_stops_neither_marks_nor_runs(tmp_path, monkeypat
     assert results_in(tmp_path / "class") == {}
 
 
+@needs_pipes
+def test_a_pipe_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "checkpoint")
+    state = TrainingState(nst.TransformationNetwork(0.1), torch.optim.SGD([torch.zeros(1)]))
+    with pytest.raises(nst.LessonError, match="cannot be read"):
+        nst.Checkpoint(tmp_path / "checkpoint").load(state, {})
+
+
 # ----------------------------------------------------------------------------------------- where nothing can be written
 
 
@@ -153,6 +162,12 @@ def test_a_training_does_not_replace_what_it_reads(refused, tmp_path):
     for option, name in (("--start", "model.safetensors"), ("--preview", "preview.jpg")):
         line = refused("train", "fast", "wave", "--out", "out", option, f"out/{name}")
         assert name in line and "is read by this command" in line
+
+
+@pytest.mark.parametrize("option", [("--normalization", "mine"), ("--content-layers", "relu9_9")], ids=lambda o: o[0])
+def test_a_training_that_does_not_begin_leaves_no_folder(refused, option):
+    size = ("--size", "32", "--style-size", "48", "--width", "0.1", "--batch-size", "1", "--workers", "0")
+    assert option[1] in refused("train", "fast", "wave", "--out", "new/out", *size, *option)
 
 
 def test_a_film_of_which_nothing_was_painted_leaves_no_folder(tmp_path):

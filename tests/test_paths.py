@@ -188,15 +188,18 @@ def test_places_in_the_environment_and_of_runs_may_begin_at_home(tmp_path, home,
 # ---- locks
 
 
-def test_a_folder_is_held_by_one_at_a_time_and_the_lock_is_gone_after(tmp_path):
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_is_held_by_one_at_a_time_and_left_as_it_was(tmp_path, there):
     folder = tmp_path / "new" / "out"
+    if there:
+        folder.mkdir(parents=True)
     for _ in range(2):
         with paths.locked(folder, "run") as held:
             assert held == folder and held.is_dir()
             with pytest.raises(LessonError, match="another run is writing into") as caught, paths.locked(folder, "run"):
                 pytest.fail("two hold one folder")
             assert "\n" not in str(caught.value)
-        assert list(folder.iterdir()) == []
+        assert list(tmp_path.rglob("*")) == ([tmp_path / "new", folder] if there else [])
 
 
 def test_a_second_process_is_refused(tmp_path):

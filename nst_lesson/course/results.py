@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import LessonError
-from ..paths import atomic_path, locked
+from ..paths import atomic_path, locked, made
 from .files import read_notebook
 
 KEY = "nst_lesson"  # of the list in a notebook's metadata
@@ -29,17 +29,15 @@ def writable(folder: Path, new: bool = False) -> Iterator[None]:
 
     Raises LessonError where the folder cannot be made or written into.
     """
-    missing = [folder] if new else []
     try:
-        missing += [place for place in (folder, *folder.parents) if not place.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
+        with made(folder):
+            yield
     except OSError as error:
         raise LessonError(f"cannot write into {folder} ({error.strerror or error}): choose another folder") from None
     finally:
-        for place in missing:
+        if new:
             with suppress(OSError):  # it has something in it
-                place.rmdir()
+                folder.rmdir()
 
 
 @contextmanager
