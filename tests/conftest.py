@@ -5,9 +5,10 @@ import functools
 import json
 
 import pytest
+from lesson_run import run_copy
 from PIL import Image
 
-from nst_lesson.course.runs import run_lesson
+from nst_lesson.course.files import find_lesson
 
 
 def pytest_collection_modifyitems(items):
@@ -21,12 +22,19 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def results_of(tmp_path_factory):
-    """results_of(lesson, **parameters): the results in the results.json of a lesson's run, which happens once."""
+    """results_of(lesson, **parameters): what a lesson's run, which happens once, writes into results.json.
+
+    The run needs no folder but that of its results, and leaves nothing elsewhere.
+    """
 
     @functools.cache
-    def run(lesson, **parameters):
-        folder = run_lesson(lesson, parameters, out_dir=str(tmp_path_factory.mktemp("run") / "out"))
-        return json.loads((folder / "results.json").read_text(encoding="utf-8"))["results"]
+    def run(lesson, extras=True, **parameters):
+        path, folder = find_lesson(lesson), tmp_path_factory.mktemp("run")
+        result = run_copy(path, folder, extras, **parameters)
+        assert result.returncode == 0, result.stdout[-5000:]
+        assert [file.name for file in (folder / "copy").iterdir()] == [path.name]
+        assert list((folder / "elsewhere").iterdir()) == []
+        return json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["results"]
 
     return run
 

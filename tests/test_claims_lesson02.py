@@ -13,7 +13,7 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param({"size": 128, "steps": 100}, id="small"),
+        pytest.param({"size": 128, "steps": 60}, id="small"),
         pytest.param({}, id="defaults", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
 )

@@ -1,7 +1,6 @@
-"""Every lesson has the course's form, and runs from another folder with tiny parameters; a broken one is noticed.
+"""Every lesson has the course's form, and a broken one is noticed when it runs.
 
-papermill injects the tiny parameters into a copy without running it, and nbval runs the copy: unlike papermill it also
-sees errors inside the callbacks of widgets. Whole lessons at their defaults run in `make soak`.
+Each lesson is run by the tests of its claims; whole lessons at their defaults run in `make soak`.
 """
 
 import ast
@@ -12,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 import nbformat
-import papermill
 import pytest
+from lesson_run import run_copy
 from tiny import write_lesson
 
 from nst_lesson.cli import main as cli
@@ -22,7 +21,6 @@ from nst_lesson.course.lesson import EXTRA, Lesson, parse_value
 from nst_lesson.course.runs import MAX_BYTES, run_lesson
 
 LESSONS = list(lessons().values())
-TINY = {"size": 128, "steps": 2}  # where a lesson has such a parameter; half of 128 still passes every pooling
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 
@@ -143,38 +141,15 @@ def test_prose_stands_beside_every_picture(lesson):
 # ----------------------------------------------------------------------------------------------------------- execution
 
 
-def tiny_values(lesson: Path, out_dir: Path) -> dict:
-    """The tiny parameters that a lesson has."""
-    wanted = TINY | {"out_dir": str(out_dir)}
-    return {name: wanted[name] for name in Lesson.read(lesson).parameters if name in wanted}
-
-
-def run_copy(lesson: Path, folder: Path) -> subprocess.CompletedProcess:
-    """Inject tiny parameters into a copy of a lesson below `folder` and run it with nbval, from yet another folder."""
-    for name in ("copy", "elsewhere"):
-        (folder / name).mkdir()
-    copy, values = folder / "copy" / lesson.name, tiny_values(lesson, folder / "out")
-    notebook = nbformat.read(lesson, as_version=4)
-    papermill.execute_notebook(notebook, str(copy), values, prepare_only=True, progress_bar=False)
-    options = "--nbval-lax --nbval-current-env --nbval-cell-timeout=240 -qx --color=no"
-    plugins = "-p no:cacheprovider -p no:benchmark"  # they leave folders behind
-    command = [sys.executable, "-m", "pytest", *options.split(), *plugins.split(), str(copy)]
-    return subprocess.run(command, cwd=folder / "elsewhere", capture_output=True, text=True)
-
-
 @each_lesson
-@pytest.mark.timeout(900)
-def test_a_lesson_runs_from_another_folder_with_tiny_parameters(lesson, tmp_path):
-    result = run_copy(lesson, tmp_path)
-    assert result.returncode == 0, result.stdout[-5000:]
-    assert (tmp_path / "out" / "results.json").is_file()
-    assert [path.name for path in (tmp_path / "copy").iterdir()] == [lesson.name]
-    assert list((tmp_path / "elsewhere").iterdir()) == []
+def test_the_claims_of_each_lesson_are_tested(lesson):
+    """Their tests run it (`results_of` in conftest.py): small in `make test`, at its defaults in `make soak`."""
+    assert (Path(__file__).parent / f"test_claims_lesson{lesson.stem[:2]}.py").is_file()
 
 
 def test_the_values_are_injected_and_a_sound_notebook_passes(tmp_path):
     code = "import pathlib\nassert (steps, style) == (2, 'nocturne')\npathlib.Path(out_dir).mkdir()"
-    result = run_copy(write_lesson(tmp_path / "tiny.ipynb", code), tmp_path)
+    result = run_copy(write_lesson(tmp_path / "tiny.ipynb", code), tmp_path, steps=2)
     assert result.returncode == 0, result.stdout
     assert (tmp_path / "out").is_dir()
 
@@ -209,7 +184,7 @@ def test_lesson_00_through_the_command_line(first_lesson, tmp_path, monkeypatch)
 
 def test_lesson_00_through_plain_papermill(first_lesson, tmp_path):
     command = [sys.executable, "-m", "papermill", str(first_lesson), "executed.ipynb", "-k", "python3"]
-    for name, value in tiny_values(first_lesson, tmp_path / "out").items():
+    for name, value in {"size": 128, "steps": 2, "out_dir": tmp_path / "out"}.items():
         command += ["-p", name, str(value)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-5000:]

@@ -141,7 +141,7 @@ def test_the_loss_of_keras_gatys_after_a_hundred_steps_is_of_the_reported_size()
 
 def test_a_recipe_runs_on_pocket_when_asked_and_says_which_layer_stands_in(tmp_path):
     options = ["-p", "backbone", "pocket", "-p", "size", "128", "-p", "steps", "2", "-o", str(tmp_path)]
-    assert cli.main(["run", "04", "--recipe", "keras-gatys", *options]) == 0
+    assert cli.main(["run", "04", "--recipe", "keras-gatys", "--no-extras", *options]) == 0
     used = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["settings"]
     assert (used["content_layers"], used["adam_epsilon"], used["activation_scale"]) == (["relu5_1"], 0.1, 57)
     notebook = nbformat.read(tmp_path / "04_gatys_style_transfer.ipynb", as_version=4)
@@ -157,7 +157,7 @@ def test_the_total_variation_of_the_training_recipe_is_on_the_scale_of_its_sourc
 def test_the_training_recipe_runs_small_on_pocket(tmp_path):
     small = {"backbone": "pocket", "size": 64, "steps": 2, "width": 0.1, "out_dir": str(tmp_path)}
     options = [word for name, value in small.items() for word in ("-p", name, str(value))]
-    assert cli.main(["run", "06", "--recipe", "johnson-vgg19", *options]) == 0
+    assert cli.main(["run", "06", "--recipe", "johnson-vgg19", "--no-extras", *options]) == 0
     used = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert used["settings"]["style_weight"] == 100 and len(used["results"]["loss"]) == 2
 

@@ -30,7 +30,7 @@ from nst_lesson.paths import data_dir, locked
 from nst_lesson.pictures.images import load_image
 from nst_lesson.pictures.photographs import Draws, Photographs
 
-KILLS = 5
+KILLS = 3
 
 
 class Tint(nn.Module):
