@@ -1,10 +1,9 @@
 """Paint the pictures of the README with the package itself: `python experiments/readme_pictures.py`.
 
-They go into docs/; all four take a few minutes on two cores.
+They go into docs/; all three take ten minutes on two cores.
 
     first.jpg     a photograph, a painting and the result at 512 pixels
     gallery.jpg   every bundled photograph in every bundled style, at the default weights
-    weights.jpg   five pairs over six style weights: how the default looks beside others
     fast.jpg      every bundled photograph through every fast network, one pass each at 512 pixels
 
 `python experiments/readme_pictures.py fast.jpg` paints only that one.
@@ -39,10 +38,10 @@ def sheet(rows: list[list[torch.Tensor | None]], cell: tuple[int, int], path: Pa
     print(path.name, canvas.size)
 
 
-def paint(photo: str, style: str, size: int, steps: int, **options: float) -> torch.Tensor:
-    """The last picture of a transfer with the pocket network at the defaults, but for `options`."""
+def paint(photo: str, style: str, size: int, steps: int) -> torch.Tensor:
+    """The last picture of a transfer with the pocket network at the defaults."""
     content, painting = nst.load_image(photo, size), nst.load_image(style, size)
-    *_, last = nst.transfer(content, painting, nst.load_backbone("pocket"), steps=steps, **options)
+    *_, last = nst.transfer(content, painting, nst.load_backbone("pocket"), steps=steps)
     return last.image
 
 
@@ -60,13 +59,6 @@ def gallery(path: Path) -> None:
     sheet([top, *rows], (190, 190), path)
 
 
-def weights(path: Path) -> None:
-    """Five pairs over six style weights."""
-    pairs = zip(nst.photo_names(), ("stained_glass", "nocturne", "pointillist", "cubist", "wave"), strict=True)
-    values = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)
-    sheet([[paint(*pair, 256, 60, style_weight=value) for value in values] for pair in pairs], (220, 220), path)
-
-
 def fast(path: Path) -> None:
     """Every photograph through every fast network."""
     networks = [nst.load_model(name) for name in nst.style_model_names()]
@@ -76,7 +68,7 @@ def fast(path: Path) -> None:
 
 def main() -> None:
     """Paint the pictures that are named, or all."""
-    pictures = {f"{draw.__name__}.jpg": draw for draw in (first, gallery, weights, fast)}
+    pictures = {f"{draw.__name__}.jpg": draw for draw in (first, gallery, fast)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(pictures)}")
     names = parser.parse_args().names

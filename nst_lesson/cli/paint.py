@@ -43,7 +43,7 @@ def add_parser(commands: Commands) -> None:
     command.add_argument("--style-weight", type=number(0, 1e9), default=STYLE_WEIGHT, metavar="NUMBER", help=text)
     command.add_argument("--keep-colors", action="store_true", help="take the photograph's colors")
     command.add_argument("--backbone", default="pocket", help="whose features count; default: pocket")
-    text = "paint at 1/2^(N-1) ... 1/2 and full size, one after the other: larger strokes; default: 1"
+    text = "paint at 1/2^(N-1) ... 1/2 and full size, one after the other: larger strokes, in less time; default: 1"
     command.add_argument("--levels", type=whole(1, 12), default=1, metavar="N", help=text)
     command.add_argument(
         "--start", choices=STARTS, default="content", help="the picture to start from; default: content"
