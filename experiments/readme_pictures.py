@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 import nst_lesson as nst
 
@@ -24,16 +24,21 @@ GAP = 6
 
 
 def sheet(rows: list[list[torch.Tensor | None]], cell: tuple[int, int], path: Path) -> None:
-    """Save rows of pictures (1, 3, H, W), None for an empty place, each fitted into `cell` (width, height) pixels."""
-    width, height = cell
-    canvas = Image.new("RGB", (len(rows[0]) * (width + GAP) - GAP, len(rows) * (height + GAP) - GAP), "white")
-    for y, row in enumerate(rows):
-        for x, image in enumerate(row):
-            if image is not None:
-                picture = nst.to_pil(image)
-                picture.thumbnail(cell, Image.Resampling.LANCZOS)
-                left, top = ((a - b) // 2 for a, b in zip(cell, picture.size, strict=True))
-                canvas.paste(picture, (x * (width + GAP) + left, y * (height + GAP) + top))
+    """Save rows of pictures (1, 3, H, W), None for an empty place, each fitted into `cell` (width, height) pixels.
+
+    A row is as high as its highest picture.
+    """
+    fitted = [[image if image is None else ImageOps.contain(nst.to_pil(image), cell) for image in row] for row in rows]
+    heights = [max(picture.height for picture in row if picture) for row in fitted]
+    width = cell[0]
+    size = (len(rows[0]) * (width + GAP) - GAP, sum(heights) + GAP * (len(rows) - 1))
+    canvas, y = Image.new("RGB", size, "white"), 0
+    for row, height in zip(fitted, heights, strict=True):
+        for x, picture in enumerate(row):
+            if picture:
+                corner = (x * (width + GAP) + (width - picture.width) // 2, y + (height - picture.height) // 2)
+                canvas.paste(picture, corner)
+        y += height + GAP
     canvas.save(path, quality=88)
     print(path.name, canvas.size)
 
