@@ -181,6 +181,16 @@ def test_a_film_of_which_nothing_was_painted_leaves_no_folder(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["film.gif"]
 
 
+def test_an_exporter_that_does_not_fit_is_one_line(refused, monkeypatch):
+    pytest.importorskip("onnxscript")
+
+    def too_old(*_, **__):
+        raise AttributeError("module 'onnxscript' has no attribute 'ir'\nand a page more")
+
+    monkeypatch.setattr(torch.onnx, "export", too_old)
+    assert "pip install --upgrade" in refused("export", "wave", "-o", "out.onnx")
+
+
 def test_a_page_that_cannot_be_made_is_one_line(refused, tmp_path, monkeypatch):
     def missing(**_):
         raise ValueError("No template sub-directory with name 'lab'\nfound in ...")

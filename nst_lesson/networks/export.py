@@ -37,7 +37,8 @@ def export_onnx(network: TransformationNetwork | AnyStyleNetwork, path: str | os
     """Write a network for one painting as an ONNX file for pictures of any size from LEAST pixels a side on.
 
     The file's metadata say what goes in and comes out (META), and the network's settings. Raises LessonError for an
-    any-style network, where the packages of the extra `export` are missing, and where the file cannot be written.
+    any-style network, where the packages of the extra `export` are missing or too old, and where the file cannot be
+    written.
     """
     if not isinstance(network, TransformationNetwork):
         reason = "it matches colors by eigenvalues, for which ONNX has no operator"
@@ -51,17 +52,21 @@ def export_onnx(network: TransformationNetwork | AnyStyleNetwork, path: str | os
         raise LessonError(f'{error.name} is not installed; do: pip install "nst-lesson[export]"') from None
     sides = {2: torch.export.Dim("height", min=LEAST, max=MOST), 3: torch.export.Dim("width", min=LEAST, max=MOST)}
     example = torch.zeros(1, 3, 65, 98)  # an odd size: nothing of it may be taken for a constant
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's own parts
-        program = torch.onnx.export(
-            _Painting(network.cpu().eval()),
-            (example.to(memory_format=torch.contiguous_format),),
-            dynamo=True,
-            verbose=False,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes={"image": sides},
-        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter's own parts
+            program = torch.onnx.export(
+                _Painting(network.cpu().eval()),
+                (example.to(memory_format=torch.contiguous_format),),
+                dynamo=True,
+                verbose=False,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes={"image": sides},
+            )
+    except Exception as error:  # of any type, where torch's exporter and these packages do not fit together
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise LessonError(f'cannot export ({reason}); do: pip install --upgrade "nst-lesson[export]"') from None
     assert program is not None  # the older exporter gives nothing back
     model = program.model_proto
     onnx.helper.set_model_props(model, {**META, "settings": json.dumps(network.settings)})
