@@ -207,7 +207,6 @@ def test_a_page_that_cannot_be_made_is_one_line(refused, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "use",
     [
-        lambda x: next(nst.transfer(x, nst.load_image("wave", 32), nst.load_backbone("pocket"), steps=1)),
         lambda x: nst.stylize(nst.TransformationNetwork(0.1), x),
         lambda x: nst.stylize_any(nst.load_model("any_style"), nst.load_image("wave", 32), x),
         lambda x: nst.keep_luminance(nst.load_image("rocket", 32), x),

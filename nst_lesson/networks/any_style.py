@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ParameterError, unknown
-from ..pictures.images import check_images
+from ..pictures.images import check_values
 from .backbones import layer_names, load_backbone
 
 LAYERS = ("relu4_1", "relu3_1", "relu2_1")  # where the style enters
@@ -155,7 +155,7 @@ def stylize_any(
     negative, or all are zero, for a strength of what the network does not have, and for what is no picture.
     """
     paintings = list(styles) if isinstance(styles, Sequence) else [styles]
-    check_images(True, content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
+    check_values(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
     return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1)
 
 

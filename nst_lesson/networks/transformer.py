@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import unknown
-from ..pictures.images import check_images
+from ..pictures.images import check_values
 
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
 LEAST = 16  # pixels a side inside, so that every reflection has something to reflect
@@ -101,7 +101,7 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     tile would get its own contrast, and the seams would show. What the network has learned of a weave is taken out
     (see `unweave`); `network(image)` leaves it in. Raises ParameterError for what is no picture.
     """
-    check_images(True, image=image)
+    check_values(image=image)
     was_training = network.training
     network.eval()
     try:

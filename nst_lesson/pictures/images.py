@@ -187,17 +187,19 @@ def to_pil(image: Tensor) -> Image.Image:
     return to_pil_image(picture.float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu())
 
 
-def check_images(batch: bool = False, /, **images: Tensor) -> None:
-    """Raise ParameterError unless every named picture is a float tensor (1, 3, H, W) about in [0, 1].
-
-    With `batch`, each may be (B, 3, H, W).
-    """
+def check_images(**images: Tensor) -> None:
+    """Raise ParameterError unless every named picture is a float tensor of shape (1, 3, H, W)."""
     for name, image in images.items():
         shape = tuple(image.shape) if isinstance(image, Tensor) else ()
-        one = len(shape) == 4 and shape[1] == 3 and 0 not in shape and (batch or shape[0] == 1)
-        if not one or not image.is_floating_point():
+        if len(shape) != 4 or shape[:2] != (1, 3) or 0 in shape or not image.is_floating_point():
             found = f"{image.dtype} {shape}" if isinstance(image, Tensor) else type(image).__name__
             raise ParameterError(f"{name} is {found}; give a float tensor (1, 3, H, W) in [0, 1] from nst.load_image")
+
+
+def check_values(**images: Tensor) -> None:
+    """Raise ParameterError unless every named picture is a float tensor (B, 3, H, W) with values about in [0, 1]."""
+    for name, image in images.items():
+        check_images(**{name: image[:1] if isinstance(image, Tensor) and image.ndim == 4 else image})
         if far := _far_values(image):
             raise ParameterError(f"{name} {far}")
 
