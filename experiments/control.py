@@ -23,7 +23,6 @@ import nst_lesson as nst
 OUT = nst.data_dir() / "control"
 CONTENT, STYLE, STEPS = "coffee", "nocturne", 40  # steps at each size
 RUNS = {"coarse to fine": (256, 512, 1024, 1536), "direct": (1536,)}
-WEIGHTS = {"content_weight": 1.0, "style_weight": 100.0, "tv_weight": 20.0}
 SHOWN, PART, CORNER = 560, 360, (0.42, 0.30)  # pixels of the whole and the part, and where it begins
 
 
@@ -45,7 +44,7 @@ def paint(name: str, work: Path) -> None:
         content, style = nst.load_image(CONTENT, size, upsample=True), nst.load_image(STYLE, size)
         if isinstance(start, torch.Tensor):
             start = F.interpolate(start, content.shape[2:], mode="bicubic").clamp(0, 1)
-        for step in nst.transfer(content, style, backbone, steps=steps, start=start, **WEIGHTS):
+        for step in nst.transfer(content, style, backbone, steps=steps, start=start):
             print(f"{name} at {size}: step {step.index} of {steps}, {seconds + step.seconds:.0f} s", flush=True)
         seconds, start = seconds + step.seconds, step.image
     nst.save_image(start, work / f"{name}.png")
@@ -70,7 +69,7 @@ def store(work: Path) -> None:
         for part, shown in pictures.items():
             runs[name][part] = f"{file}-{part}.jpg"
             nst.to_pil(shown).save(OUT / runs[name][part], quality=85)
-    settings = {"content": CONTENT, "style": STYLE, "steps_at_each_size": STEPS, **WEIGHTS}
+    settings = {"content": CONTENT, "style": STYLE, "steps_at_each_size": STEPS}
     text = json.dumps({"settings": settings, "runs": runs}, indent=1)
     (OUT / "results.json").write_text(text + "\n", encoding="utf-8")
 

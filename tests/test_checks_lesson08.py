@@ -60,7 +60,7 @@ def in_place(content, style):
 
 def power(matrix, exponent):
     values, vectors = torch.linalg.eigh(matrix)
-    return vectors @ torch.diag(values**exponent) @ vectors.T
+    return vectors @ torch.diag(values.clamp_min(1e-5) ** exponent) @ vectors.T
 
 
 def wct(content, style, white=-0.5, colored=0.5, center=True, add=True, divide=None, order="white first"):
@@ -82,7 +82,7 @@ def by_svd(content, style):
     mean, new_mean = mine.mean(1, keepdims=True), theirs.mean(1, keepdims=True)
     u, s, _ = numpy.linalg.svd((mine - mean) / numpy.sqrt(mine.shape[1]), full_matrices=False)
     v, t, _ = numpy.linalg.svd((theirs - new_mean) / numpy.sqrt(theirs.shape[1]), full_matrices=False)
-    colored = v @ numpy.diag(t) @ v.T @ u @ numpy.diag(1 / s) @ u.T @ (mine - mean) + new_mean
+    colored = v @ numpy.diag(t) @ v.T @ u @ numpy.diag(1 / numpy.maximum(s, 1e-3)) @ u.T @ (mine - mean) + new_mean
     return torch.from_numpy(colored).view_as(content)
 
 
@@ -91,6 +91,44 @@ def by_cholesky(content, style):
     mean, new_mean = mine.mean(1, keepdim=True), theirs.mean(1, keepdim=True)
     factors = [torch.linalg.cholesky((x - m) @ (x - m).T / x.shape[1]) for x, m in ((mine, mean), (theirs, new_mean))]
     return (factors[1] @ torch.linalg.inv(factors[0]) @ (mine - mean) + new_mean).view_as(content)
+
+
+def unclamped(content, style):
+    def power(x, exponent):
+        values, vectors = torch.linalg.eigh(x.cov(correction=0))
+        return vectors @ torch.diag(values**exponent) @ vectors.T
+
+    mine, theirs = (x[0].flatten(1).double() for x in (content, style))
+    moved = power(theirs, 0.5) @ power(mine, -0.5) @ (mine - mine.mean(1, keepdim=True))
+    return (moved + theirs.mean(1, keepdim=True)).view_as(content)
+
+
+def entry_by_entry(content, style):
+    """Roots of the covariances' entries."""
+    mine, theirs = (x[0].flatten(1) for x in (content, style))
+    whiten = torch.linalg.inv(mine.cov(correction=0).sqrt())
+    moved = theirs.cov(correction=0).sqrt() @ whiten @ (mine - mine.mean(1, keepdim=True))
+    return (moved + theirs.mean(1, keepdim=True)).view_as(content)
+
+
+def rows_for_columns(content, style):
+    def root(x, exponent):
+        values, vectors = torch.linalg.eigh(x.cov(correction=0))
+        return vectors.T @ torch.diag(values.clamp_min(1e-5) ** exponent) @ vectors
+
+    mine, theirs = (x[0].flatten(1).double() for x in (content, style))
+    moved = root(theirs, 0.5) @ root(mine, -0.5) @ (mine - mine.mean(1, keepdim=True))
+    return (moved + theirs.mean(1, keepdim=True)).view_as(content)
+
+
+def transported(content, style):
+    mine, wanted = nst.moments(content), nst.moments(style)
+    return (nst.transport(mine, wanted) @ (content.flatten(2) - mine[0]) + wanted[0]).view_as(content)
+
+
+def in_the_leaf(content, style):
+    content.sub_(content.mean((2, 3), keepdim=True))
+    return content
 
 
 def only_whitened(content, style, add=False):
@@ -147,6 +185,16 @@ def counting(losses, patience):
     return place
 
 
+def against_the_last(losses, patience):
+    """With a counter that starts anew whenever a loss is below the one before it."""
+    waited = 0
+    for index in range(1, len(losses)):
+        waited = 0 if losses[index] < losses[index - 1] else waited + 1
+        if waited == patience:
+            return losses.index(min(losses[: index + 1]))
+    return losses.index(min(losses))
+
+
 def where_it_stops(losses, patience):
     best = 0
     for index, loss in enumerate(losses):
@@ -190,6 +238,8 @@ WRONG = [
     ("adain", lambda c, s: normal(s, c), "are swapped"),
     ("adain", no_epsilon, "NaN or inf"),
     ("adain", in_place, "modifies its input"),
+    ("adain", in_the_leaf, "modifies its input"),
+    ("adain", lambda c, s: normal(c, s, scale=False, divide=False), "leaves the deviations"),
     ("adain", lambda c, s: normal(c, s).detach(), "detaches the graph"),
     ("whiten_color", only_whitened, "only whitens"),
     ("whiten_color", lambda c, s: only_whitened(c, s, add=True), "whitens and adds the mean"),
@@ -202,8 +252,14 @@ WRONG = [
     ("whiten_color", normal, "that is adain"),
     ("whiten_color", lambda c, s: wct(c, s, divide=1), "N - 1"),
     ("whiten_color", second_moments, "not centered"),
+    ("whiten_color", transported, "the nearest map of section 3.1"),
+    ("whiten_color", rows_for_columns, "the columns of E"),
+    ("whiten_color", entry_by_entry, "NaN or inf"),
+    ("whiten_color", unclamped, "without any variance"),
     ("whiten_color", by_cholesky, "the map is another one"),
     ("blend_manners", lambda m, w: blended(m, w, normalize=False), "not divided by their sum"),
+    ("blend_manners", lambda m, w: blended(m, [x / len(w) for x in w], normalize=False), "number of paintings"),
+    ("blend_manners", lambda m, w: blended(m, torch.tensor(w).softmax(0).tolist()), "softmax"),
     ("blend_manners", lambda m, w: blended(m, [1.0] * len(m)), "all paintings alike"),
     ("blend_manners", lambda m, w: blended(m, w, root=True), "blends variances"),
     ("blend_manners", lambda m, w: (blended(m, w)[0], m[0][1]), "the means only"),
@@ -213,6 +269,7 @@ WRONG = [
     ("blend_manners", lambda m, w: blended(m, w)[0], "two tensors"),
     ("blend_manners", changes_them, "modifies the moments"),
     ("stop_early", lambda losses, patience: losses.index(min(losses)), "after the stop"),
+    ("stop_early", against_the_last, "below all before it"),
     ("stop_early", where_it_stops, "where training stops"),
     ("stop_early", lambda losses, patience: kept(losses, patience, late=1), "one look too long"),
     ("stop_early", lambda losses, patience: kept(losses, patience) + 1, "counts looks from 1"),

@@ -99,13 +99,19 @@ class ReturnedNone(Wrong):
 
 def call(answer: Callable, *inputs: object) -> Any:
     """answer(*inputs), having made sure that it returns something and leaves tensors among its inputs as they were."""
+    changed = "it modifies its input: build a new tensor instead of changing the one you were given"
     before = [x.clone() if isinstance(x, Tensor) else None for x in inputs]
-    result = answer(*inputs)
+    try:
+        result = answer(*inputs)
+    except RuntimeError as error:
+        if "in-place operation" in str(error):  # autograd refuses it for an input whose gradient is wanted
+            raise Wrong(changed) from error
+        raise
     if result is None:
         raise ReturnedNone("it returns None: is its `return` missing?")
     for x, old in zip(inputs, before, strict=True):
         if isinstance(x, Tensor) and old is not None and not torch.equal(x.detach(), old.detach()):
-            raise Wrong("it modifies its input: build a new tensor instead of changing the one you were given")
+            raise Wrong(changed)
     return result
 
 

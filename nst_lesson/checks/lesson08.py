@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..networks.any_style import moments, transport
 from .framework import (
     ReturnedNone,
     Wrong,
@@ -121,6 +122,8 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         another = "mean and covariance are the painting's, but the map is another one: take the symmetric roots"
         mistakes = {f"{another}, E D^(1/2) E', for both": result}
     _expect_features(result, wanted, mistakes)
+    if not call(answer, torch.ones(1, 3, 4, 4), style).isfinite().all():
+        raise Wrong("features without any variance give NaN: raise the eigenvalues to 1e-5 before they get a power")
 
 
 @exercise(otherwise=_blended)
@@ -146,6 +149,10 @@ def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments
     variances = ((share * deviations**2).sum(0) / share.sum()).sqrt()
     named = {
         "the weights are not divided by their sum": wanted * share.sum(),
+        "it divides by the number of paintings: divide by the sum of the weights": wanted * share.sum() / len(given),
+        "it takes a softmax of the weights: divide them by their sum": torch.stack(
+            [(share.softmax(0) * part).sum(0) for part in (means, deviations)]
+        ),
         "it treats all paintings alike: use the weights": torch.stack([means.mean(0), deviations.mean(0)]),
         "it blends variances: blend the deviations, as adain is linear in them": torch.stack([wanted[0], variances]),
         "it blends the means only": torch.stack([wanted[0], deviations[0]]),
@@ -165,6 +172,7 @@ def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
         ([3.0, 3.0, 3.0, 1.0], 2),
         ([3.0, 2.0, 1.0], 2),
         ([1.0, 2.0, 0.5], 1),
+        ([3.0, 5.0, 4.0, 5.0, 4.0, 1.0], 3),
     ]
     replies = [call(answer, list(losses), patience) for losses, patience in cases]
     try:
@@ -187,8 +195,10 @@ def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
 
 def _expect_features(result: Tensor, wanted: Tensor, mistakes: dict[str, Tensor]) -> None:
     """Wrong, with the likeliest cause or by how much it is off, unless `result` is about `wanted`."""
+    if not result.isfinite().all():
+        raise Wrong("some of its values are NaN or inf: is a root taken of a number below 0?")
     off = (result.double() - wanted).abs().max() / wanted.abs().max()
-    otherwise = f"values are off by up to {off:.0%} of the largest one"
+    otherwise = f"values are off by up to {off:.1%} of the largest one"
     expect_value(result, wanted, mistakes, otherwise, 1e-3)  # where to add the epsilon is a matter of taste
 
 
@@ -201,6 +211,9 @@ def _adain_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
         "it does not add the style's mean": normal * new_deviation,
         "it does not multiply by the style's deviation": normal + new_mean,
         "it adds the style's mean before it multiplies: scale first": (normal + new_mean) * new_deviation,
+        "it gives the style's means and leaves the deviations: divide by the one, multiply by the other": content
+        - mean
+        + new_mean,
         "it does not divide by the content's deviation": new_deviation * (content - mean) + new_mean,
         "it does not subtract the content's mean": new_deviation * content / deviation + new_mean,
         "it uses variances where deviations belong: take the root": new_deviation**2 * (content - mean) / deviation**2
@@ -218,7 +231,10 @@ def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
     flat, right = content[0].flatten(1), _wct(content, style)
     whitened = (_power(_covariance(content), -0.5) @ (flat - _mean(content))).view_as(content)
     shift = _mean(style).view(1, -1, 1, 1)
-    root, inverse = _power(_covariance(style), 0.5), _power(_covariance(content), -0.5)
+    covariance, wanted = _covariance(content), _covariance(style)
+    root, inverse = _power(wanted, 0.5), _power(covariance, -0.5)
+    nearest = transport(moments(content), moments(style))[0]
+    turned = _transposed_power(wanted, 0.5) @ _transposed_power(covariance, -0.5)
     (mean, deviation), (new_mean, new_deviation) = _moments(content), _moments(style)
     return {
         "it only whitens: color it with the root of the style's covariance and add the style's mean": whitened,
@@ -233,6 +249,8 @@ def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
         "it colors first and whitens afterwards: do it the other way round": (
             inverse @ root @ (flat - _mean(content)) + _mean(style)
         ).view_as(content),
+        "eigenvectors are the columns of E: a power is E D E', not E' D E": _mapped(turned, content, style),
+        "that is the nearest map of section 3.1: whiten first, then color": _mapped(nearest, content, style),
         "that is adain, which scales each channel on its own; here the channels are mixed": new_deviation
         * (content - mean)
         / deviation
@@ -244,10 +262,29 @@ def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
     }
 
 
+def _mapped(matrix: Tensor, content: Tensor, style: Tensor) -> Tensor:
+    return (matrix @ (content[0].flatten(1) - _mean(content)) + _mean(style)).view_as(content)
+
+
+def _transposed_power(matrix: Tensor, exponent: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors.T @ torch.diag(values.clamp_min(EPSILON) ** exponent) @ vectors
+
+
 def _uncentered(content: Tensor, style: Tensor) -> Tensor:
     mine, theirs = (x[0].flatten(1) for x in (content, style))
     root, inverse = _power(theirs @ theirs.T / theirs.shape[1], 0.5), _power(mine @ mine.T / mine.shape[1], -0.5)
     return (root @ inverse @ (mine - _mean(content)) + _mean(style)).view_as(content)
+
+
+def _against_the_last_look(losses: Sequence[float], patience: int) -> int:
+    """The best look where a loss below the one before it, not below all before it, starts the waiting anew."""
+    waited = 0
+    for index in range(1, len(losses)):
+        waited = 0 if losses[index] < losses[index - 1] else waited + 1
+        if waited == patience:
+            return losses.index(min(losses[: index + 1]))
+    return losses.index(min(losses))
 
 
 def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
@@ -255,6 +292,9 @@ def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
     right = _kept(losses, patience)
     return {
         "it looks at losses that come after the stop: training has ended by then": losses.index(min(losses)),
+        "it compares with the look before: only a loss below all before it starts the waiting anew": (
+            _against_the_last_look(losses, patience)
+        ),
         "it returns where training stops: the best weights are older": _stop(losses, patience),
         "it waits one look too long": _kept(losses, patience + 1),
         "it stops one look too early": _kept(losses, max(1, patience) - 1),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
+from .framework import Mistakes, Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
 
 LUMA = (0.299, 0.587, 0.114)  # as the exercise states it
 
@@ -77,7 +77,13 @@ def masked_gram(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "the mask is in both factors, so it counts squared: multiply one of them": squared / m.sum(),
         "the mask is in both factors: divided by the sum of its squares the weights are still squared": squared
         / m.square().sum(),
-        "it makes the mask hard: a position at 0.3 counts 0.3 times": ((f * hard) @ f.T / hard.sum())[None],
+        "it makes the mask hard: a position at 0.3 counts 0.3 times": tuple(
+            ((f * x) @ f.T / x.sum())[None] for x in (hard, m.round())
+        ),
+        "it subtracts the mean of the features: a Gram matrix is not centered": tuple(
+            ((f - x) * m @ (f - x).T / m.sum())[None]
+            for x in ((f * m).sum(1, keepdim=True) / m.sum(), f.mean(1, keepdim=True))
+        ),
         "it ignores the mask": (f @ f.T / m.numel())[None],
         "it divides by the number of channels, too": right / 4,
         "it takes the region where the mask is 0": ((f * (1 - m)) @ f.T / (1 - m).sum())[None],
@@ -94,7 +100,10 @@ def match_mean_and_covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> Non
     pixels = _colors(generator, 300, [[0.20, 0.00, 0.00], [0.12, 0.10, 0.00], [0.02, 0.05, 0.06]], [0.5, 0.4, 0.3])
     # Spread so wide that mapped colors leave [0, 1]: a clamp shows.
     reference = _colors(generator, 401, [[0.20, 0.00, 0.00], [-0.15, 0.35, 0.00], [0.12, 0.10, 0.30]], [0.3, 0.5, 0.6])
-    result = expect_tensor(call(answer, pixels, reference), (3, 300)).detach().double()
+    result = call(answer, pixels, reference)
+    if isinstance(result, Tensor) and result.shape == reference.shape:
+        raise Wrong("pixels and reference are swapped: the pixels get the reference's mean and covariance")
+    result = expect_tensor(result, (3, 300)).detach().double()
     if not result.isfinite().all():
         raise Wrong("some of its colors are not numbers")
     if ((result == 0) | (result == 1)).float().mean() > 0.01:
@@ -119,7 +128,7 @@ def match_mean_and_covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> Non
 def nearest_patch(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """For each row of mine (M, D) the index of the row of patches (N, D) with the largest normalized correlation."""
     generator = torch.Generator().manual_seed(12)
-    mine = 0.5 + torch.randn(7, 12, generator=generator)
+    mine = 0.5 + torch.randn(60, 12, generator=generator)
     patches = (0.5 + torch.randn(11, 12, generator=generator)) * torch.linspace(0.2, 4, 11)[:, None]
     result = call(answer, mine, patches)
     if isinstance(result, tuple):
@@ -159,6 +168,8 @@ def from_coarse_to_fine(answer: Callable[[Painter, Sequence[Tensor], Sequence[Te
         raise Wrong("the first level does not start from its photo")
     for level in (1, 2):
         _expect_start(given[level][2], results[level - 1], photos[level])
+    if isinstance(final, (list, tuple)):
+        raise Wrong(f"it returns a {type(final).__name__}: the picture of the last level alone is wanted")
     if not isinstance(final, Tensor) or not torch.equal(final, results[-1]):
         raise Wrong("it does not return the picture of the last level, as `paint` gave it")
 
@@ -190,6 +201,10 @@ def _expect_start(start: Tensor, before: Tensor, photo: Tensor) -> None:
     alike = torch.stack([small.flatten(), before.flatten()]).corrcoef()[0, 1]
     if not alike > 0.5:  # by any interpolation at least 0.8; by another picture about 0
         raise Wrong("a level does not start from the enlarged result of the level before")
+    added = start - F.interpolate(before, photo.shape[2:], mode="bicubic")
+    alike = torch.stack([added.flatten(), photo.flatten()]).corrcoef()[0, 1]
+    if alike > 0.3:  # half of the photo: 0.5; none: 0, with a deviation of 0.06
+        raise Wrong("a start has some of its photo in it: take the enlarged result of the level before alone")
 
 
 def _luminance(image: Tensor) -> Tensor:
@@ -269,18 +284,27 @@ def _symmetric_root(covariance: Tensor) -> Tensor:
     return vectors @ values.sqrt().diag() @ vectors.T
 
 
-def _most_similar(a: Tensor, b: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def _most_similar(a: Tensor, b: Tensor) -> tuple[Tensor, Mistakes]:
     """The right places, and those that the known mistakes give."""
     norm = b.norm(dim=1, keepdim=True)
     centered, centered_b = (x - x.mean(1, keepdim=True) for x in (a, b))
-    scores = {
+    scores: Mistakes = {
         "it does not normalize, so a patch with a large norm wins: divide each of `patches` by its norm": a @ b.T,
         "it takes the least Euclidean distance: take the largest normalized correlation": -torch.cdist(a, b),
         "it takes the least similar patch: argmax, not argmin": -a @ (b / norm).T,
         "it divides by the squared norm: then small patches win": a @ (b / norm**2).T,
         "it takes the absolute value: a patch with opposite signs is not similar": (a @ (b / norm).T).abs(),
-        "it subtracts means: this correlation is taken without that": centered
-        @ (centered_b / centered_b.norm(dim=1, keepdim=True)).T,
+        "it divides by the sum of absolute values: divide by the root of the sum of squares (.norm)": a
+        @ (b / b.abs().sum(1, keepdim=True)).T,
+        "it subtracts means: this correlation is taken without that": (
+            centered @ (centered_b / centered_b.norm(dim=1, keepdim=True)).T,
+            a @ (centered_b / centered_b.norm(dim=1, keepdim=True)).T,
+            a @ (b / centered_b.norm(dim=1, keepdim=True)).T,
+        ),
         "it normalizes each column, not each patch: the norm is over dimension 1": a @ (b / b.norm(dim=0)).T,
     }
-    return (a @ (b / norm).T).argmax(1), {name: score.argmax(1) for name, score in scores.items()}
+    places = {
+        name: tuple(x.argmax(1) for x in score) if isinstance(score, tuple) else score.argmax(1)
+        for name, score in scores.items()
+    }
+    return (a @ (b / norm).T).argmax(1), places
