@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median, pstdev
+from statistics import median, median_high, pstdev, stdev
 
 import numpy
 import pytest
@@ -52,6 +52,14 @@ def test_a_right_answer_in_another_style_passes(name, answer):
     assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
 
 
+def only_earlier(points):
+    kept = []
+    for point in points:
+        if not any(q != point and q[0] <= point[0] and q[1] <= point[1] for q in kept):
+            kept.append(point)
+    return kept
+
+
 def mean(values):
     return sum(values) / len(values)
 
@@ -94,6 +102,11 @@ WRONG = [
     ("effect", lambda a, b: abs(b[len(b) // 2] - a[len(a) // 2]) / (max(a) - min(a)), "not sorted"),
     ("effect", lambda a, b: abs(median(b) - median(a)) / (max(a + b) - min(a + b)), "the range of all runs"),
     ("effect", lambda a, b: abs(median(b) - median(a)) / (max(b) - min(b) + 1), "is right"),
+    ("effect", lambda a, b: abs(median(b) - median(a)) / stdev(a), "divides by the deviation"),
+    ("effect", lambda a, b: abs(median(b) - median(a)) / (max(b) - min(b)), "range of the changed runs"),
+    ("effect", lambda a, b: abs(median(b) - median(a)) / max(max(a) - min(a), max(b) - min(b)), "larger of the two"),
+    ("effect", lambda a, b: abs(median_high(b) - median_high(a)) / (max(a) - min(a)), "the two in the middle"),
+    ("effect", lambda a, b: abs(torch.tensor(b).median() - torch.tensor(a).median()) / numpy.ptp(a), "in the middle"),
     ("effect", lambda a, b: (a.sort(), 1.0)[1], "changes the lists"),
     ("beyond_chance", lambda a, b: mean(a) != mean(b), "always says True"),
     ("beyond_chance", lambda a, b: False, "always says False"),
@@ -110,7 +123,8 @@ WRONG = [
     ),
     ("beyond_chance", lambda a, b: mean(a) - mean(b), "True or False is expected"),
     ("beyond_chance", lambda a, b: "yes", "True or False is expected"),
-    ("pareto_front", remove_while_looping, "loops over"),
+    ("pareto_front", remove_while_looping, "in the loop"),
+    ("pareto_front", only_earlier, "later ones too"),
     ("pareto_front", lambda p: p, "is better at both distances"),
     ("pareto_front", lambda p: [min(p)], "one point only"),
     ("pareto_front", lambda p: front(p, lambda a, b: a != b and a[0] >= b[0] and a[1] >= b[1]), "farthest off"),
@@ -122,6 +136,7 @@ WRONG = [
     ("pareto_front", lambda p: 3, "returns a int"),
     ("experiment", always(True), "says True even where the distance falls"),
     ("experiment", always(False), "says False whatever the data"),
+    ("experiment", lambda run: rising(of(run, (20.0, 5.0, 80.0))), "in another order"),
     ("experiment", lambda run: not rising(of(run)), "says True where the distance falls"),
     ("experiment", lambda run: run(tv_weight=20.0) < run(tv_weight=80.0), "tries 2 value(s)"),
     ("experiment", lambda run: rising(of(run, (5.0, 40.0, 80.0))), "baseline is missing"),

@@ -104,6 +104,21 @@ def with_a_mask(p, f, b, pb, s):
     return (1 - kept) * p + kept * pb.roll(-s, 3)
 
 
+def in_view(p, f, b, pb, s, over):
+    """By slices of what both frames show, where `over` makes one difference of many."""
+    seen = p.shape[3] - s
+    kept = 0.8 * torch.exp(-((over((b[..., s:] - f[..., :seen]).abs()) / 0.05) ** 2))
+    return torch.cat([(1 - kept) * p[..., :seen] + kept * pb[..., s:], p[..., seen:]], 3)
+
+
+def backward(p, f, b, pb, s, first):
+    """In the wrong direction by slices; the first or the last columns stay as painted."""
+    seen = p.shape[3] - s
+    kept = 0.8 * torch.exp(-(((b[..., :seen] - f[..., s:]).abs().mean(1, keepdim=True) / 0.05) ** 2))
+    moved = (1 - kept) * p[..., s:] + kept * pb[..., :seen]
+    return torch.cat([p[..., :s], moved] if first else [moved, p[..., seen:]], 3)
+
+
 def in_place(p, f, b, pb, s):
     p[:] = blend(p, f, b, pb, s)
     return p
@@ -171,6 +186,12 @@ WRONG = [
     ("steady", lambda *a: blend(*a, scale=lambda c: 0.8 * torch.exp(-(c**2) / 0.05)), "divide first"),
     ("steady", lambda *a: blend(*a, scale=lambda c: 0.8 * torch.exp((c / 0.05) ** 2)), "a minus in the exponent"),
     ("steady", lambda *a: blend(*a, scale=lambda c: torch.exp(-((c / 0.05) ** 2))), "forgets the factor 0.8"),
+    ("steady", lambda *a: in_view(*a, lambda d: d.mean()), "the whole picture"),
+    ("steady", lambda *a: in_view(*a, lambda d: d.mean(2, keepdim=True)), "rows or columns"),
+    ("steady", lambda *a: in_view(*a, lambda d: d.mean(3, keepdim=True)), "rows or columns"),
+    ("steady", lambda *a: in_view(*a, lambda d: d.sum(1, keepdim=True)), "sum over the colors"),
+    ("steady", lambda *a: backward(*a, first=True), "frames in the wrong direction"),
+    ("steady", lambda *a: backward(*a, first=False), "frames in the wrong direction"),
     ("steady", lambda *a: blend(*a, scale=lambda c: 0.5 * torch.exp(-((c / 0.05) ** 2))), "its values are wrong"),
     ("steady", lambda p, f, b, pb, s: torch.zeros_like(p), "last columns are wrong"),
     ("steady", lambda p, f, b, pb, s: blend(p, f, b, pb, s)[..., : p.shape[3] - s], "shape (1, 3, 6, 9)"),
@@ -198,6 +219,9 @@ WRONG = [
     ("flicker", lambda f, s: pairs(f, s, lambda a, b, s, w: a[:, :, s:] - b[:, :, :-s]).abs().mean(), "downward"),
     ("flicker", lambda f, s: pairs(f, s).square().mean(), "squares the differences"),
     ("flicker", lambda f, s: pairs(f, s).square().mean().sqrt(), "root of the mean square"),
+    ("flicker", lambda f, s: statistics.fmean(d.square().mean().sqrt() for d in pairs(f, s)), "root of the mean"),
+    ("flicker", lambda f, s: statistics.median(d.abs().mean().item() for d in pairs(f, s)), "median over the pairs"),
+    ("flicker", lambda f, s: 255 * pairs(f, s).abs().mean(), "levels of 255"),
     ("flicker", lambda f, s: pairs(f, s).mean(), "keep their sign"),
     ("flicker", lambda f, s: pairs(f, s).abs().sum(), "takes the sum"),
     ("flicker", lambda f, s: sum(d.abs().mean() for d in pairs(f, s)), "sums over the pairs"),

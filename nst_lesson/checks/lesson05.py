@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean, median, pstdev
+from statistics import fmean, median, median_high, median_low, pstdev, stdev
 from typing import Any
 
 from .framework import Wrong, call, close, exercise, expect_value, number
@@ -97,7 +97,8 @@ def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
 
     falling = [(4.0, 4.0), (3.0, 3.0), (2.0, 2.0), (1.0, 1.0)]
     if len(_points(call(answer, list(falling)), falling)) > 1:
-        raise Wrong(f"of {falling} only the last stays; does it remove points from the list that it loops over?")
+        what = "compare each point with all the others, later ones too, and remove none from the list in the loop"
+        raise Wrong(f"of {falling} only the last stays: {what}")
     tied = [(0.3, 0.5), (0.3, 0.7), (0.2, 0.8), (0.6, 0.5)]
     found = _points(call(answer, list(tied)), tied)
     if found != _front(tied):
@@ -130,7 +131,7 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
         return run
 
     supported = _truth(call(answer, watched(lambda weight: 0.1 + math.log1p(weight) / 50)))
-    weights = sorted(set(tried))
+    in_order, weights = tried == sorted(tried), sorted(set(tried))
     if len(weights) < 3:
         raise Wrong(f"it tries {len(weights)} value(s) of tv_weight: with fewer than three you cannot see a trend")
     if BASELINE not in weights:
@@ -140,6 +141,8 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
         raise Wrong("it says True even where the distance falls: the data must be able to contradict the hypothesis")
     if not supported:
         reason = "it says False whatever the data say" if not refuted else "it says True where the distance falls"
+        if not refuted and not in_order:
+            reason = "it says False where the distance grows, having tried the values in another order"
         raise Wrong(f"{reason}: a distance that grows with every larger weight supports the hypothesis")
     if _truth(call(answer, watched(lambda weight: 0.2))):
         raise Wrong("it says True where the distance never changes: it has to grow")
@@ -155,8 +158,18 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
 @exercise(otherwise=_in_units_of_chance)
 def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
     """|median of changed - median of baseline| / (largest - smallest of baseline), of two lists of numbers."""
-    cases = [([0.30, 0.22, 0.25], [0.51, 0.40, 0.90]), ([0.8, 0.5, 0.6, 0.5], [0.2, 0.1]), ([0.25, 0.22, 0.30], [0.4])]
-    replies = [number(_call_with_lists(answer, before, after)) for before, after in cases]
+    cases = [
+        ([0.30, 0.22, 0.25], [0.51, 0.40, 0.90]),
+        ([0.8, 0.5, 0.6, 0.5], [0.2, 0.1]),
+        ([0.25, 0.22, 0.30], [0.4]),
+        ([0.2, 0.1, 0.3], [0.9, 0.5, 0.6, 0.7]),
+    ]
+    try:
+        replies = [number(_call_with_lists(answer, before, after)) for before, after in cases]
+    except ZeroDivisionError:
+        raise Wrong(
+            "it divides by the range of the changed runs, 0 for a single one: the unit is the baseline's"
+        ) from None
     right = [_in_units_of_chance(*case) for case in cases]
     centers = [(median(b), median(a)) for b, a in cases]
     means = [(fmean(b), fmean(a)) for b, a in cases]
@@ -169,9 +182,18 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
         "it takes means: one odd run moves them; take medians": [
             abs(a - b) / r for (b, a), r in zip(means, ranges, strict=True)
         ],
-        "it divides by the deviation: divide by the range, largest minus smallest": [
-            abs(a - b) / pstdev(before) for (b, a), (before, _) in zip(centers, cases, strict=True)
+        "it divides by the deviation: divide by the range, largest minus smallest": tuple(
+            [abs(a - b) / deviation(before) for (b, a), (before, _) in zip(centers, cases, strict=True)]
+            for deviation in (pstdev, stdev)
+        ),
+        "it divides by the larger of the two ranges: the unit is the baseline's": [
+            abs(a - b) / max(r, max(after) - min(after))
+            for (b, a), r, (_, after) in zip(centers, ranges, cases, strict=True)
         ],
+        "the median of an even number of runs is the mean of the two in the middle: take statistics.median": tuple(
+            [abs(middle(a) - middle(b)) / r for (b, a), r in zip(cases, ranges, strict=True)]
+            for middle in (median_high, median_low)
+        ),
         "it does not divide: the unit is the baseline's range": [abs(a - b) for b, a in centers],
         "it divides by the baseline's median: the unit is its range": [abs(a - b) / b for b, a in centers],
         "it takes the first run of each list: take medians": [

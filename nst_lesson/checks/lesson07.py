@@ -76,6 +76,7 @@ def flicker(answer: Callable[[list[Tensor], int], float]) -> None:
     generator = torch.Generator().manual_seed(3)
     scene = torch.rand(1, 3, 6, 17, generator=generator)
     frames = [scene[..., x : x + 11] + 0.2 * torch.rand(1, 3, 6, 11, generator=generator) for x in (0, 2, 4, 6)]
+    frames[0] = 0.7 * frames[0]  # so that the first pair is far from the median one
     wanted = _steady(frames, 2).abs().mean()
     expect_value(_flicker_of(answer, frames, 2), wanted, _flicker_mistakes([frame.double() for frame in frames], 2))
     try:
@@ -217,6 +218,17 @@ def _blending_mistakes(
     moved = before.roll(-shift, 3)
     change = change_of(moved, frame)
     wraps, _ = variant(change)
+    here = (before[..., shift:] - frame[..., :seen]).abs()  # where both frames see it
+
+    def blended(change: Tensor) -> Tensor:
+        kept = KEPT * torch.exp(-(change / TOLERANCE).square())
+        there = painted[..., :seen] + kept * (painted_before[..., shift:] - painted[..., :seen])
+        return torch.cat([there, painted[..., seen:]], 3)
+
+    turned = KEPT * torch.exp(
+        -((before[..., :seen] - frame[..., shift:]).abs().mean(1, keepdim=True) / TOLERANCE).square()
+    )
+    backward = painted[..., shift:] + turned * (painted_before[..., :seen] - painted[..., shift:])
     return {
         "it wraps around the border, where torch.roll brings in the other side: the last columns are as painted": wraps,
         "it does not move the painted frame before": variant(change, 0),
@@ -227,6 +239,8 @@ def _blending_mistakes(
         "it moves the frames in the wrong direction: what stood at x + shift now stands at x": (
             *variant(change_of(before.roll(shift, 3), frame), shift),
             *variant(change_of(before.roll(shift, 3), frame)),
+            torch.cat([backward, painted[..., seen:]], 3),
+            torch.cat([painted[..., :shift], backward], 3),
         ),
         "it does not move anything": variant(change_of(before, frame), 0),
         "it keeps as much everywhere: where something else came into view, keep nothing": variant(
@@ -247,7 +261,15 @@ def _blending_mistakes(
         "its differences keep their sign, so colors cancel: take the absolute value first": variant(
             (moved - frame).mean(1, keepdim=True)
         ),
-        "it takes one difference for the whole picture: take it for each pixel": variant(change.mean()),
+        "it takes one difference for the whole picture: take it for each pixel, .mean(1, keepdim=True)": (
+            *variant(change.mean()),
+            blended(here.mean()),
+        ),
+        "it takes the mean over rows or columns: take it over the colors, dimension 1": (
+            blended(here.mean(2, keepdim=True)),
+            blended(here.mean(3, keepdim=True)),
+        ),
+        "it takes the sum over the colors: take their mean": blended(here.sum(1, keepdim=True)),
         "it forgets the square": variant(change, scale=lambda c: KEPT * torch.exp(-c / TOLERANCE)),
         "it squares the tolerance wrongly: divide first, then square": variant(
             change, scale=lambda c: KEPT * torch.exp(-c.square() / TOLERANCE)
@@ -307,7 +329,7 @@ def _flicker_of(answer: Callable, frames: list[Tensor], shift: int) -> float:
     return number(reply)
 
 
-def _flicker_mistakes(frames: Sequence[Tensor], shift: int) -> dict[str, Tensor]:
+def _flicker_mistakes(frames: Sequence[Tensor], shift: int) -> dict[str, Tensor | tuple[Tensor, ...]]:
     """What the known mistakes give, on frames in float64."""
     right, (first, *later) = _steady(frames, shift), frames
     width, pairs = first.shape[3], list(itertools.pairwise(frames))
@@ -318,7 +340,7 @@ def _flicker_mistakes(frames: Sequence[Tensor], shift: int) -> dict[str, Tensor]
     unmoved = [first[..., shift:] - b[..., : width - shift] for b in later]
     only_first = "it compares every frame to the first: compare each with the one before it"
     wraps = "it wraps around the border, where torch.roll brings in the other side: leave those columns out"
-    named = {
+    named: dict[str, Tensor | tuple[Tensor, ...]] = {
         "it does not undo the motion": _steady(frames, 0).abs().mean(),
         "it undoes the motion in the wrong direction: what a frame shows at x, the next one shows at "
         "x - shift": turned.abs().mean(),
@@ -326,7 +348,12 @@ def _flicker_mistakes(frames: Sequence[Tensor], shift: int) -> dict[str, Tensor]
         "it moves frames in the wrong direction, and around the border": rolled[-1].abs().mean(),
         "it undoes a motion downward: width is the last dimension": down.abs().mean(),
         "it squares the differences: take their absolute value": right.square().mean(),
-        "it takes the root of the mean square: take the mean of absolute values": right.square().mean().sqrt(),
+        "it takes the root of the mean square: take the mean of absolute values": (
+            right.square().mean().sqrt(),
+            right.square().flatten(1).mean(1).sqrt().mean(),
+        ),
+        "it takes the median over the pairs: take the mean": right.abs().flatten(1).mean(1).median(),
+        "it counts in levels of 255: leave the values as they are": 255 * right.abs().mean(),
         "its differences keep their sign, so they cancel: take the absolute value": right.mean(),
         "it takes the sum: take the mean": right.abs().sum(),
         "it sums over the pairs: take their mean": right.abs().mean() * len(pairs),
