@@ -26,6 +26,7 @@ from tiny import reduced
 from nst_lesson.course import pages
 from nst_lesson.course.files import find_lesson, lessons
 from nst_lesson.course.slides import write_slides
+from nst_lesson.networks.backbones import STYLE_LAYERS
 from nst_lesson.pictures.images import load_image, save_image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
@@ -151,12 +152,14 @@ class Lab:
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         cells = nbformat.read(self.folder / name, as_version=4).cells
         page.wait_for_function(  # cells that are far down come into the page late
-            """count => document.querySelector('.jp-NotebookPanel [data-mime-type="application/vnd.jupyter.error"]') ||
+            """count => [...document.querySelectorAll('.jp-NotebookPanel .jp-OutputArea-output')]
+                .some(output => output.textContent.includes('Traceback (most recent call last)')) ||
                 [...document.querySelectorAll('.jp-NotebookPanel .jp-CodeCell .jp-InputPrompt')]
                 .filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length === count""",
             arg=sum(cell.cell_type == "code" and "jupyter" not in cell.metadata for cell in cells),  # hidden: no prompt
         )
-        assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts() == []
+        failed = page.locator(".jp-OutputArea-output", has_text="Traceback (most recent call last)")
+        assert failed.all_inner_texts() == []
 
     def end_kernels(self):
         """Free the cores and the memory for the next test."""
@@ -324,6 +327,9 @@ def test_sliders_move_what_they_promise(new_page, lab):
     wait_for_another(page, feature_map, shown)
     assert re.search(r"channel (9|10) of 16", explorer.inner_text())
     keep(page, "layer-explorer")
+    assert [slider.get_attribute("aria-label") for slider in page.get_by_role("slider").all()][2:] == [
+        "channel", *STYLE_LAYERS, "β / α",
+    ]  # fmt: skip
 
     picture = mixer.locator("img")
     shown = picture.get_attribute("src")

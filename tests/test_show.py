@@ -97,6 +97,10 @@ def test_titles_of_two_lines_get_room():
     assert two.height - one.height == pytest.approx(0.22 * DPI, abs=2)
 
 
+def test_a_title_is_not_cut_at_the_edge():
+    assert np.asarray(opened(show_images({"Åg": gray()})).convert("L"))[:2].min() > 200
+
+
 def test_a_stored_picture_is_wide_enough_to_see_strokes():
     assert opened(show_images({"a": gray()})).width >= 900
 

@@ -90,7 +90,7 @@ def _grid(
     drawn = []
     for axis, title, picture in zip(axes.flat, titles, pictures.values(), strict=False):
         drawn.append(axis.imshow(picture, **{"interpolation": "lanczos"} | options))
-        axis.set_title(title, fontsize=9)
+        axis.set_title(title, fontsize=9, pad=3)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set(color="0.7", linewidth=0.6)  # so that white shows on white
     for axis in axes.flat[len(drawn) :]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import anywidget
 import ipywidgets
 import torch
 from IPython.display import Image
@@ -113,6 +114,29 @@ def _leave() -> None:
     for worker in leaving:
         if worker._thread:
             worker._thread.join(EXIT_SECONDS)
+
+
+class SliderNames(anywidget.AnyWidget):
+    """An empty widget that names the sliders beside it by their labels, for screen readers; ipywidgets does not."""
+
+    _esm = """
+    export default { render({ el }) {
+      const name = () => el.closest(".widget-vbox")?.querySelectorAll("[role=slider]").forEach((slider) => {
+        slider.ariaLabel = slider.closest(".widget-slider").querySelector(".widget-label").textContent;
+      });
+      requestAnimationFrame(function watch() {
+        const box = el.closest(".widget-vbox");
+        if (!box) return requestAnimationFrame(watch);
+        new MutationObserver(name).observe(box, { childList: true, subtree: true });
+        name();
+      });
+    } };
+    """
+
+
+def slider_names() -> list[SliderNames]:
+    """SliderNames, where sliders have a role that can be named: from ipywidgets 8 on."""
+    return [SliderNames()] if int(ipywidgets.__version__.split(".")[0]) >= 8 else []
 
 
 class LiveTransfer(Worker):
@@ -232,7 +256,7 @@ class StyleMixer(LiveTransfer):
         sliders = [*self.weights.values(), self.style_weight]
         for slider in sliders:
             slider.observe(lambda _: self.restart(), "value")
-        self.children = [self.controls, _row(self.picture, ipywidgets.VBox(sliders)), self.message]
+        self.children = [self.controls, _row(self.picture, ipywidgets.VBox(sliders)), self.message, *slider_names()]
 
     def settings(self) -> dict[str, Any]:
         """What the sliders say, as arguments of `transfer`."""
@@ -338,7 +362,7 @@ class LayerExplorer(Explorer):
         self._fit_slider()
         self.draw_on_change(self.channel, self.strongest)
         choice, place = _row(*self.menus, self.upload), _row(self.layer, self.channel, self.strongest)
-        self.children = [choice, place, self.caption, _row(self.picture, self.map), self.message]
+        self.children = [choice, place, self.caption, _row(self.picture, self.map), self.message, *slider_names()]
         self.refresh()
 
     def _fit_slider(self) -> None:
