@@ -7,7 +7,7 @@ import pytest
 import nst_lesson as nst
 
 LESSON = "06_train_a_fast_network"
-SMALL = {"size": 64, "steps": 24, "width": 0.25}
+SMALL = {"crop": 64, "steps": 24, "width": 0.25}
 
 pytestmark = pytest.mark.timeout(1200)
 

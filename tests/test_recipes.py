@@ -78,7 +78,7 @@ STATED = {
         "content_weight": 1e1,
         "style_weight": 1e2,
         "normalization": "mean",
-        "size": 256,
+        "crop": 256,
         "style_size": 256,
         "stretch_style": True,
         "batch_size": 4,
@@ -155,7 +155,7 @@ def test_the_total_variation_of_the_training_recipe_is_on_the_scale_of_its_sourc
 
 
 def test_the_training_recipe_runs_small_on_pocket(tmp_path):
-    small = {"backbone": "pocket", "size": 64, "steps": 2, "width": 0.1, "out_dir": str(tmp_path)}
+    small = {"backbone": "pocket", "crop": 64, "steps": 2, "width": 0.1, "out_dir": str(tmp_path)}
     options = [word for name, value in small.items() for word in ("-p", name, str(value))]
     assert cli.main(["run", "06", "--recipe", "johnson-vgg19", "--no-extras", *options]) == 0
     used = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
