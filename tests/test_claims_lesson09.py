@@ -74,7 +74,7 @@ def test_equal_time_is_equal(found):
 def test_the_stored_picture_is_large_and_its_memory_bounded(found):
     runs = found["stored"]
     assert runs["coarse_to_fine"]["sizes"][0] == 256 and runs["coarse_to_fine"]["width"] >= 1536
-    assert all(run["peak_memory_mb"] < 4000 for run in runs.values())
+    assert all(run["peak_memory_mb"] < 4500 for run in runs.values())
 
 
 @pytest.mark.parametrize(("dark", "share"), [(64, 0.5), (0, 0.65)], ids=["half", "none"])
