@@ -3,7 +3,7 @@
 import pytest
 
 RUNS = [
-    pytest.param({"size": 192, "steps": 10}, id="small"),
+    pytest.param({"size": 160, "steps": 10}, id="small"),
     pytest.param({}, id="defaults", marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
 ]
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
