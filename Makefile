@@ -27,7 +27,7 @@ help:  ## show this list
 
 install: $(READY)  ## make .venv: what is needed to run the lessons
 
-run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in about a minute
+run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in about two minutes
 	@$(BIN)/nst-lesson run 04
 	@echo "now \`make lab\` opens the course in JupyterLab"
 
