@@ -156,7 +156,7 @@ def train(
     prepared, solver, loader = accelerator.prepare(network, optimizer, loader)
     pulse = _Pulse(state.first)
     ended = time.monotonic()
-    for pictures, unread in _batches(loader):
+    for pictures, unread in _batches(loader) if state.step < steps else ():  # old accelerate fails on no batches
         waited = time.monotonic() - ended
         rate = learning_rate * SCHEDULES[schedule](state.step / steps)
         for group in optimizer.param_groups:
