@@ -187,12 +187,13 @@ def counting(losses, patience):
 
 def against_the_last(losses, patience):
     """With a counter that starts anew whenever a loss is below the one before it."""
-    waited = 0
-    for index in range(1, len(losses)):
-        waited = 0 if losses[index] < losses[index - 1] else waited + 1
-        if waited == patience:
-            return losses.index(min(losses[: index + 1]))
-    return losses.index(min(losses))
+    seen, since = losses[:1], 0
+    while since < patience and len(seen) < len(losses):
+        since += 1
+        if losses[len(seen)] < seen[-1]:
+            since = 0
+        seen = losses[: len(seen) + 1]
+    return seen.index(min(seen))
 
 
 def where_it_stops(losses, patience):

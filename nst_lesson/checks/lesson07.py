@@ -205,11 +205,12 @@ def _blending_mistakes(
     """What the known mistakes give, all of them with the last columns as they were painted or as roll brings them."""
     seen = painted.shape[3] - shift
 
-    def variant(
-        change: Tensor, by: int = -shift, scale: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Tensor, ...]:
-        kept = (scale or (lambda c: KEPT * torch.exp(-(c / TOLERANCE).square())))(change)
-        whole = painted + kept * (painted_before.roll(by, 3) - painted)
+    def share(change: Tensor) -> Tensor:
+        """How much of the frame before is kept."""
+        return KEPT * torch.exp(-(change / TOLERANCE).square())
+
+    def variant(change: Tensor, by: int = -shift, scale: Callable[[Tensor], Tensor] = share) -> tuple[Tensor, ...]:
+        whole = painted + scale(change) * (painted_before.roll(by, 3) - painted)
         return whole, torch.cat([whole[..., :seen], painted[..., seen:]], 3)
 
     def change_of(a: Tensor, b: Tensor) -> Tensor:
@@ -221,13 +222,10 @@ def _blending_mistakes(
     here = (before[..., shift:] - frame[..., :seen]).abs()  # where both frames see it
 
     def blended(change: Tensor) -> Tensor:
-        kept = KEPT * torch.exp(-(change / TOLERANCE).square())
-        there = painted[..., :seen] + kept * (painted_before[..., shift:] - painted[..., :seen])
+        there = painted[..., :seen] + share(change) * (painted_before[..., shift:] - painted[..., :seen])
         return torch.cat([there, painted[..., seen:]], 3)
 
-    turned = KEPT * torch.exp(
-        -((before[..., :seen] - frame[..., shift:]).abs().mean(1, keepdim=True) / TOLERANCE).square()
-    )
+    turned = share(change_of(before[..., :seen], frame[..., shift:]))
     backward = painted[..., shift:] + turned * (painted_before[..., :seen] - painted[..., shift:])
     return {
         "it wraps around the border, where torch.roll brings in the other side: the last columns are as painted": wraps,
@@ -249,9 +247,7 @@ def _blending_mistakes(
         "it compares the painted frames, whose flicker is what we want to lose: compare the film's own": variant(
             change_of(painted_before.roll(-shift, 3), painted)
         ),
-        "it exchanges the two: kept is the share of the frame before": variant(
-            change, scale=lambda c: 1 - KEPT * torch.exp(-(c / TOLERANCE).square())
-        ),
+        "it exchanges the two: kept is the share of the frame before": variant(change, scale=lambda c: 1 - share(c)),
         "it looks at each color by itself, which tears them apart: take the mean over the colors": variant(
             (moved - frame).abs()
         ),
