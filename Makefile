@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTHON_LOWEST ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready-lab
-TESTED := .venv/.ready-lab,test
+TESTED := .venv/.ready-lab,test,export
 SWEPT := .venv/.ready-lab,sweep
 TORCH ?=# `TORCH=cpu` takes the small torch, for machines without a GPU
 JUPYTER_OPTIONS ?=

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PARAMETERS, write_lesson
 
-from nst_lesson.course import files, runs
+from nst_lesson.course import files, results, runs
 from nst_lesson.course.files import find_lesson, lessons, notebooks_dir
 from nst_lesson.course.lesson import Lesson, Parameter, describe, parse_value, read_parameters
-from nst_lesson.course.results import results_in
+from nst_lesson.course.results import results_in, rewrite
 from nst_lesson.course.runs import RunFailed, execute_in_place, run_lesson
 from nst_lesson.errors import LessonError, ParameterError
 
@@ -247,6 +247,17 @@ def test_a_run_whose_page_cannot_be_written_is_a_run(tmp_path, monkeypatch, capl
     assert "style" in json.loads((folder / "results.json").read_text())["parameters"]
     (line,) = caplog.messages
     assert str(error) in line and "notebook and numbers are kept" in line
+
+
+def test_a_result_that_a_full_disk_leaves_as_it_was_is_named(tmp_path, monkeypatch, caplog):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "results.json").write_text("{}")
+    monkeypatch.setattr(results, "atomic_path", full)
+    rewrite(tmp_path / "results.json", '{"lesson": "tiny"}')
+    assert (tmp_path / "results.json").read_text() == "{}"
+    assert caplog.messages == ["results.json stays as the lesson left it (No space left on device)"]
 
 
 def test_files_in_a_list_and_a_folder_become_absolute(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -93,9 +94,13 @@ def move_results(made: Path, folder: Path, notebook: Path) -> None:
 
 
 def rewrite(file: Path, text: str) -> None:
-    """Replace the text of a result, which stays as it was where the disk is full: better than to lose the run."""
-    with suppress(OSError), atomic_path(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Replace the text of a result. Where the disk is full it stays as it was, with a warning: the run is not lost."""
+    try:
+        with atomic_path(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        logging.getLogger(__name__).warning("%s stays as the lesson left it (%s)", file.name, reason)
 
 
 def free_path(path: Path) -> Path:
