@@ -51,6 +51,10 @@ def silent(x: Tensor) -> Tensor:
     raise RuntimeError
 
 
+def not_in_torch(x: Tensor) -> Tensor:
+    return torch.nn.functional.pad(x[None, None], (1, 1), mode="reflect")
+
+
 def half_detached(x: Tensor) -> Tensor:
     return x + x.detach()
 
@@ -72,6 +76,7 @@ def half_detached(x: Tensor) -> Tensor:
         (in_place, "double: not yet - it modifies its input: build a new tensor"),
         (two_lines, "double: not yet - it raised ValueError in line "),
         (silent, "double: not yet - it raised RuntimeError in line "),
+        (not_in_torch, "double: not yet - it raised NotImplementedError in line "),
         (lambda: None, "double: not yet - it raised TypeError"),
         (lambda x: 1 / 0, "double: not yet - it raised ZeroDivisionError in line "),
         (None, "double: not yet - it raised TypeError"),

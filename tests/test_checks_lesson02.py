@@ -57,14 +57,15 @@ def adam(start, target, features, steps, lr, *, clear=True, clamp="every", sign=
         solver.step()
         if clamp == "every":
             image.data.clamp_(0, 1)
+        elif clamp == "watched":
+            image.clamp_(0, 1)
+        elif clamp == "rebound":
+            image = image.clamp(0, 1)
     return image.detach().clamp(0, 1) if clamp == "end" else image.detach()
 
 
 def compares_pixels(start, target, features, steps, lr):
-    features(target)
-    for _ in range(steps):
-        features(start)
-    return adam(start, target, lambda x: x, steps, lr)
+    return adam(start, target, lambda x: (features(x), x)[1], steps, lr)
 
 
 def never_looks_at_the_target(start, target, features, steps, lr):
@@ -103,6 +104,7 @@ WRONG = [
     ("psnr", lambda x, y: 1 / mse(x, y), "leaves out the logarithm"),
     ("psnr", lambda x, y: -mse(x, y).log10(), "factor 10"),
     ("psnr", lambda x, y: -20 * mse(x, y).log10(), "factor is 20"),
+    ("psnr", lambda x, y: -10 * mse(x, y).sqrt().log10(), "takes the root of the error"),
     ("psnr", lambda x, y: -10 * (x - y).square().sum().log10(), "sums the squares"),
     ("psnr", lambda x, y: -10 * (x - y).abs().mean().log10(), "absolute differences"),
     ("psnr", lambda x, y: 10 * (255**2 / mse(x, y)).log10(), "255"),
@@ -117,6 +119,7 @@ WRONG = [
     ("content_loss_gradient", lambda z, P: (P - z.relu()) * (z > 0), "sign is wrong"),
     ("content_loss_gradient", lambda z, P: 2 * (z.relu() - P) * (z > 0), "twice too large"),
     ("content_loss_gradient", lambda z, P: (z.relu() - P) * (z > 0) / z.numel(), "number of values"),
+    ("content_loss_gradient", lambda z, P: 0.5 * (z.relu() - P) * (z > 0), "half of it"),
     ("content_loss_gradient", lambda z, P: (z.relu() - P) * (z > 0) / len(z), "batch size"),
     ("content_loss_gradient", lambda z, P: ((z.relu() - P) * (z > 0)).sign(), "only the sign"),
     ("content_loss_gradient", lambda z, P: z * P, "autograd gives"),
@@ -141,6 +144,10 @@ WRONG = [
     ("reconstruct", lambda s, t, f, n, lr: adam(s, t, f, n - 1, lr), "11 times in 12 steps"),
     ("reconstruct", lambda s, t, f, n, lr: adam(torch.rand_like(s), t, f, n, lr), "does not start from"),
     ("reconstruct", lambda *a: adam(*a, graph=True), "carry a graph"),
+    ("reconstruct", lambda *a: adam(*a, clamp="watched"), "in place that requires a gradient"),
+    ("reconstruct", lambda *a: adam(*a, clamp="rebound"), "carries the graph of the step before"),
+    ("reconstruct", lambda *a: adam(*a, clamp="rebound", graph=True), "carries the graph of the step before"),
+    ("reconstruct", lambda *a: adam(*a, sign=0.0), "step 1 leaves the picture as it was"),
     ("reconstruct", lambda *a: adam(*a, again=True), "target's features 13 times"),
     ("reconstruct", never_looks_at_the_target, "never asks for the features of the target"),
     ("reconstruct", compares_pixels, "compares pixels"),

@@ -31,6 +31,12 @@ def adam(start, objective, steps, lr, *, clear=True, clamp="every", sign=1.0):
         solver.step()
         if clamp == "every":
             image.data.clamp_(0, 1)
+        elif clamp == "watched":
+            image.clamp_(0, 1)
+        elif clamp == "rebound":
+            image = image.clamp(0, 1)
+        elif clamp == "lost":
+            image = image.detach().clamp(0, 1)
     return image.detach().clamp(0, 1) if clamp == "end" else image.detach()
 
 
@@ -41,6 +47,16 @@ def paints_over_its_start(start, objective, steps, lr):
 
 def forgets_to_detach(start, objective, steps, lr):
     return adam(start, objective, steps, lr).requires_grad_()
+
+
+def clears_before_the_step(start, objective, steps, lr):
+    image = start.clone().requires_grad_()
+    solver = torch.optim.Adam([image], lr=lr)
+    for _ in range(steps):
+        objective(image).backward()
+        solver.zero_grad()
+        solver.step()
+    return image.detach()
 
 
 def share_of(gram, wanted):
@@ -84,6 +100,8 @@ WRONG = [
     ("total_variation", lambda x: down(x).mean() ** 2 + across(x).mean() ** 2, "squares the mean"),
     ("total_variation", lambda x: x.diff(dim=1).square().mean(), "compares color channels"),
     ("total_variation", lambda x: nst.total_variation(x) / 2, "half of it"),
+    ("total_variation", lambda x: 2 * down(x).square().mean(), "the same differences twice"),
+    ("total_variation", lambda x: 2 * across(x).square().mean(), "the same differences twice"),
     ("total_variation", lambda x: nst.total_variation(x).sqrt(), "where"),
     ("total_variation", lambda x: nst.total_variation(x).detach(), "detaches the graph"),
     ("total_variation", lambda x: nst.total_variation(x).item(), "returns a float"),
@@ -98,6 +116,10 @@ WRONG = [
         "mean instead of the sum",
     ),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 5 * 54), "not by their squares"),
+    ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 5 * 54**2), "by N, not by its square"),
+    ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 25 * 54), "by M, not by its square"),
+    ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 25 * 54**4), "by M already"),
+    ("gatys_style_term", lambda f, a: share_of(gram(f), gram(a)), "relative to the painting's"),
     ("gatys_style_term", lambda f, a: (f - a).square().sum() / (4 * 25 * 54**2), "compare their Gram matrices"),
     ("paint", lambda *a: adam(*a, clear=False), "never clears the gradient"),
     ("paint", lambda *a: adam(*a, clamp="end"), "clamps only once"),
@@ -111,6 +133,11 @@ WRONG = [
     ("paint", lambda s, f, n, lr: adam(torch.rand_like(s), f, n, lr), "does not start from the picture"),
     ("paint", paints_over_its_start, "modifies its input"),
     ("paint", forgets_to_detach, "still requires a gradient"),
+    ("paint", lambda start, *_: start, "evaluates the objective 0 times"),
+    ("paint", lambda *a: adam(*a, clamp="watched"), "in place that requires a gradient"),
+    ("paint", lambda *a: adam(*a, clamp="rebound"), "carries the graph of the step before"),
+    ("paint", lambda *a: adam(*a, clamp="lost"), "requires no gradient"),
+    ("paint", clears_before_the_step, "step 1 leaves the picture as it was"),
 ]
 
 

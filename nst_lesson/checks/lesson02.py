@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,7 @@ def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it takes the logarithm to base 2: use the one to base 10": -10 * error.log2(),
         "it leaves out the logarithm": 1 / error,
         "it leaves out the factor 10": -error.log10(),
+        "it takes the root of the error: with the factor 10 the error stays squared": wanted / 2,
         "its factor is 20, which belongs to the root of the error: take 10": 2 * wanted,
         "it divides by H W alone: the mean is over the three channels too": -10 * (3 * error).log10(),
         "it takes the mean of three PSNRs: first the mean of the squares, over everything": -10
@@ -54,7 +56,7 @@ def _content_loss_gradient(z: Tensor, target: Tensor) -> Tensor:
 def content_loss_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """The gradient of 1/2 sum (max(z, 0) - P)^2 at z, for z before and P after the ReLU, both (B, C, H, W)."""
     generator = torch.Generator().manual_seed(2)
-    z, other = (torch.randn(2, 5, 4, 7, generator=generator) for _ in range(2))
+    z, other = (torch.randn(3, 5, 4, 7, generator=generator) for _ in range(2))
     target = other.relu()
     result = expect_tensor(call_without_autograd(answer, z, target), tuple(z.shape))
     zd, p = z.double(), target.double()
@@ -70,6 +72,7 @@ def content_loss_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "its cases are swapped: the gradient is 0 where F = 0, and F - P elsewhere": (f - p) * (zd <= 0),
         "its sign is wrong: it is F - P, not P - F": -wanted,
         "it is twice too large: the 1/2 in front of the sum cancels the 2 of the square": 2 * wanted,
+        "it is half of it: the 1/2 in front of the sum cancels the 2 of the square": wanted / 2,
         "it divides by the number of values: the loss is a sum": wanted / z.numel(),
         "it divides by the batch size: the loss is a sum over all pictures": wanted / len(z),
         "it keeps only the sign of F - P: keep its size too": wanted.sign(),
@@ -127,12 +130,13 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
         seen.append(image.detach().clone())
         return F.conv2d(image, weight)
 
+    inputs = (start, target, features, 12, 0.1)
     try:
-        result = expect_tensor(call(answer, start, target, features, 12, 0.1), tuple(start.shape))
-    except RuntimeError as error:
-        if "second time" in str(error):
-            raise Wrong("the target's features carry a graph: compute them under torch.no_grad()") from error
-        raise
+        result = call_loop(answer, *inputs)
+    except GraphOfEarlierStep:
+        weight.requires_grad_(False)  # so that the target's features have no graph
+        call_loop(answer, *inputs)
+        raise Wrong("the target's features carry a graph: compute them under torch.no_grad()") from None
     _expect_course(result, seen, start, target)
     exact, pixels = weight.detach(), torch.eye(3).view(3, 3, 1, 1)
 
@@ -153,11 +157,7 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
 
 
 def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Tensor) -> None:
-    """Wrong unless `result` is a plain picture, and `seen`, the pictures asked about, are the target and 12 others."""
-    if result.requires_grad:
-        raise Wrong("the picture that it returns still requires a gradient: return image.detach()")
-    if result.min() < 0 or result.max() > 1:
-        raise Wrong("the picture leaves [0, 1]: clamp it after every step")
+    """Wrong unless `seen`, the pictures asked about, are the target and 12 others on the way from `start`."""
     own = [image for image in seen if not torch.equal(image, target)]
     targets = len(seen) - len(own)
     if targets == 0:
@@ -168,6 +168,37 @@ def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Te
         raise Wrong(f"it asks for the picture's features {len(own)} times in 12 steps: once per step is right")
     if targets > 1:
         raise Wrong(f"it computes the target's features {targets} times: once, before the loop, is enough")
+    expect_motion([*own, result])
+
+
+class GraphOfEarlierStep(Wrong):
+    """Autograd came to a graph that an earlier step has used up."""
+
+
+def call_loop(answer: Callable, start: Tensor, *inputs: object) -> Tensor:
+    """The picture that a loop over the pixels of `start` gives; Wrong for what commonly ends or spoils such a loop."""
+    try:
+        result = expect_tensor(call(answer, start, *inputs), tuple(start.shape))
+    except RuntimeError as error:
+        if "second time" in str(error):
+            tied = "its picture carries the graph of the step before: clamp it in place, under torch.no_grad()"
+            raise GraphOfEarlierStep(tied) from error
+        if "does not require grad" in str(error):
+            raise Wrong("its picture requires no gradient: start.clone().requires_grad_(), clamped in place") from error
+        raise
+    if result.requires_grad:
+        raise Wrong("the picture that it returns still requires a gradient: return image.detach()")
+    if result.min() < 0 or result.max() > 1:
+        raise Wrong("the picture leaves [0, 1]: clamp it after every step")
+    return result
+
+
+def expect_motion(pictures: list[Tensor]) -> None:
+    """Wrong where one of the first steps of a loop leaves the picture as it was; later it may rest at 0 and 1."""
+    for step, (before, after) in enumerate(pairwise(pictures[:4]), start=1):
+        if torch.equal(before, after):
+            reasons = "is backward() called after zero_grad() and before step(), and the picture clamped in place?"
+            raise Wrong(f"step {step} leaves the picture as it was: {reasons}")
 
 
 def projected_adam(

@@ -11,7 +11,7 @@ from ..methods.gatys import optimize, solver
 from ..methods.losses import gram_matrix, style_loss
 from ..methods.losses import total_variation as package_total_variation
 from .framework import Wrong, call, exercise, expect_gradient, expect_tensor, expect_value
-from .lesson02 import projected_adam
+from .lesson02 import call_loop, expect_motion, projected_adam
 
 
 def _paint(start: Tensor, objective: Callable[[Tensor], Tensor], steps: int, lr: float) -> Tensor:
@@ -85,6 +85,7 @@ def total_variation(answer: Callable[[Tensor], Tensor]) -> None:
     named = {
         "it takes differences down the picture only: add those across": squares[0].mean(),
         "it takes differences across the picture only: add those down": squares[1].mean(),
+        "it adds the same differences twice: one goes down, the other across": tuple(2 * d.mean() for d in squares),
         "it takes absolute differences: square them": down.abs().mean() + across.abs().mean(),
         "it takes sums: take the mean, so that the size of the picture does not count": sum(d.sum() for d in squares),
         "it takes sums of absolute values: take means of squares": down.abs().sum() + across.abs().sum(),
@@ -119,6 +120,11 @@ def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it leaves out M^2, the square of the number of positions": wanted * m**2,
         "it divides by nothing: put 1/(4 N^2 M^2) in front": squares,
         "it divides by H only: M is H times W": squares / (4 * n**2 * 6**2),
+        "its Gram matrices are divided by M already, and it divides by M^2 once more": wanted / m**2,
+        "it divides by N, not by its square": wanted * n,
+        "it divides by M, not by its square": wanted * m,
+        "it is relative to the painting's Gram matrix: the paper's term divides by 4 N^2 M^2 alone": squares
+        / (a @ a.T).square().sum(),
         "it takes the mean instead of the sum, so it divides by N^2 twice": wanted / n**2,
         "it divides by N and M, not by their squares": squares / (4 * n * m),
         "it compares the features themselves: compare their Gram matrices": (f - a).square().sum() / (4 * n**2 * m**2),
@@ -138,17 +144,14 @@ def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
         calls.append(image.detach().clone())
         return (image - goal).square().sum()
 
-    result = expect_tensor(call(answer, start, objective, 12, 0.1), tuple(start.shape))
-    if result.requires_grad:
-        raise Wrong("the picture that it returns still requires a gradient: return image.detach()")
+    result = call_loop(answer, start, objective, 12, 0.1)
     if len(calls) < 12:
         raise Wrong(f"it evaluates the objective {len(calls)} times when 12 steps are asked for: that is too few")
     if len(calls) > 12:
         raise Wrong(f"it evaluates the objective {len(calls)} times for 12 steps: once per step is enough")
     if not torch.equal(calls[0], start):
         raise Wrong("it does not start from the picture it was given")
-    if result.min() < 0 or result.max() > 1:
-        raise Wrong("the picture leaves [0, 1]: clamp it after every step")
+    expect_motion([*calls, result])
     named = {
         "it clamps only once, at the end: clamp after every step": projected_adam(start, objective, every=False),
         "it never clears the gradient: call optimizer.zero_grad() in every step": projected_adam(
