@@ -1,5 +1,6 @@
 """Badges and the address stand together, in a clone and in a fork; a handout has no solutions and the same code."""
 
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -105,9 +106,10 @@ def test_a_handout_has_the_same_code_and_neither_solutions_nor_outputs(tmp_path,
         nbformat.validate(handed)
         code, given = ([c.source for c in nb.cells if c.cell_type == "code"] for nb in (lesson, handed))
         assert given == code  # it runs as the lesson does
-        prose = "\n".join(c.source for c in handed.cells if c.cell_type == "markdown")
+        prose = "\n\n".join(c.source for c in handed.cells if c.cell_type == "markdown")
         assert "Solution</summary>" not in prose and prose.count("<details>") == prose.count("</details>")
         assert "<summary>Hint</summary>" in prose
+        assert not re.search(r"</details>\n(?!\n|<details>|$)", prose)  # else Markdown takes what follows for HTML
         assert not any(c.outputs or c.execution_count for c in handed.cells if c.cell_type == "code")
 
 

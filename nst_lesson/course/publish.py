@@ -16,7 +16,7 @@ COLAB = "https://colab.research.google.com"
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n", re.MULTILINE)
 ADDRESS = re.compile(r'^REPOSITORY, BRANCH = ".*?", ".*?"', re.MULTILINE)  # in each setup cell
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-SOLUTION = re.compile(r"<details><summary>Solution</summary>.*?</details>\n*", re.DOTALL)
+SOLUTION = re.compile(r"\n*<details><summary>Solution</summary>.*?</details>", re.DOTALL)
 
 
 def write_badges(repo: str, branch: str = "main") -> list[Path]:
