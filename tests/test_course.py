@@ -552,7 +552,7 @@ def test_a_lesson_is_stored_without_traces_of_machine_and_run(tmp_path, monkeypa
     monkeypatch.setattr(runs, "PACKAGE", tmp_path / "nst_lesson")
     lesson = write_lesson(
         tmp_path / "tiny.ipynb",
-        f"print({str(tmp_path)!r} + '/runs/x.png')",
+        f"print({str(tmp_path)!r} + '/runs/x.png', flush=True)\nprint('made')",
         "import warnings\nwarnings.warn('careful')",
         "import ipywidgets\nipywidgets.IntSlider()",
         "",
@@ -566,7 +566,7 @@ def test_a_lesson_is_stored_without_traces_of_machine_and_run(tmp_path, monkeypa
     assert [cell.execution_count for cell in code] == [1, 2, 3, 4, None]
     assert [dict(cell.metadata) for cell in code] == [{"tags": ["parameters"]}, {}, {}, {}, {}]
     assert code[0].source == PARAMETERS  # nothing injected
-    assert code[1].outputs[0].text == "runs/x.png\n"
+    assert [output.text for output in code[1].outputs] == ["runs/x.png\nmade\n"]
     assert code[2].outputs[0].text.startswith("<cell>:2: UserWarning: careful")
     assert code[3].outputs == []  # a widget is dead without its kernel
 

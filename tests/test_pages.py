@@ -81,6 +81,11 @@ def test_widgets_which_are_dead_on_a_page_are_left_out(page_of):
     assert "IntSlider" not in page and "slide" in page
 
 
+def test_lines_that_were_printed_one_after_the_other_stand_together(page_of):
+    lines = [nbformat.v4.new_output("stream", text=f"line {n}\n") for n in (1, 2)]
+    assert "line 1\nline 2\n" in page_of(nbformat.v4.new_code_cell("step()", outputs=lines))
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The pages of the course, index first: name -> text."""

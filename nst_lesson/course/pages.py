@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 import latex2mathml.converter
 from jinja2 import Environment, FileSystemLoader, Template
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from PIL import Image
 from pygments.formatters import HtmlFormatter
@@ -78,6 +79,7 @@ class Page:
                 log=log,
                 extra_loaders=[FileSystemLoader(TEMPLATES)],
                 template_file="cells.html.j2",
+                preprocessors=[CoalesceStreamsPreprocessor],  # one print below the other, without a gap
                 exclude_input_prompt=True,
                 exclude_output_prompt=True,
             )

@@ -22,6 +22,7 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
@@ -175,8 +176,8 @@ def execute_in_place(lesson: Path) -> None:
 
 
 def _without_run(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without papermill's notes, timestamps and widgets, and with the kernel under its common name."""
-    notebook = without_widgets(notebook)
+    """The notebook without papermill's notes, timestamps and widgets, printed lines together, a common kernel name."""
+    notebook, _ = CoalesceStreamsPreprocessor().preprocess(without_widgets(notebook), {})
     notebook.metadata.pop("papermill", None)
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
