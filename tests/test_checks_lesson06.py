@@ -18,6 +18,11 @@ def norm(x, weight, bias, eps=1e-5, over=(2, 3), correction=0, divisor=lambda v,
     return (x - mean) / divisor(variance, eps) * weight[:, None, None] + bias[:, None, None]
 
 
+def norm_by_squares(x, weight, bias, eps=1e-5, middle=0):
+    spread = (x.square().mean((2, 3), keepdim=True) + eps).sqrt()
+    return (x - middle * x.mean((2, 3), keepdim=True)) / spread * weight[:, None, None] + bias[:, None, None]
+
+
 def norm_in_loops(x, weight, bias, eps=1e-5):
     """In float64, one channel of one picture after the other."""
     rows = []
@@ -119,6 +124,18 @@ def one_by_one(network, photographs, vgg, grams):
     return total / len(photographs)
 
 
+def asking_by_name(network, photographs, vgg, grams):
+    """One layer at a time, each asked for by its name alone."""
+    painted = network(photographs)
+    content = nst.content_loss(vgg(painted, "relu3_3")["relu3_3"], vgg(photographs, "relu3_3")["relu3_3"])
+    styles = [nst.style_loss(nst.gram_matrix(vgg(painted, k)[k]), gram) for k, gram in grams.items()]
+    return right_loss(content, torch.stack(styles), len(photographs))
+
+
+def with_smoothness(network, *a, weight=5, count=1):
+    return combined(right_loss)(network, *a) + weight * nst.total_variation(network(a[0])) / count
+
+
 def turned_around(network, photographs, vgg, grams):
     mine, theirs = vgg(network(photographs), ["relu3_3"])["relu3_3"], vgg(photographs, ["relu3_3"])["relu3_3"]
     style = terms(network, photographs, vgg, grams)[1].mean()
@@ -171,6 +188,7 @@ RIGHT = [
     ("resize_convolution", up_by_layers),
     ("resize_convolution", up_in_double),
     ("fast_loss", one_by_one),
+    ("fast_loss", asking_by_name),
     ("fast_loss", combined(right_loss)),  # the target with its graph, which leads nowhere
     ("draw_of", counted),
     ("draw_of", lambda step, place, batch, n: divmod(batch * step - batch + place, n)),
@@ -196,6 +214,9 @@ WRONG = [
     ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w * 0 + 1, b * 0, eps), "affine part is missing"),
     ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w * 0 + 1, b, eps), "forgets the weight"),
     ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, w, b * 0, eps), "forgets the bias"),
+    ("instance_norm", lambda x, w, b, eps=1e-5: norm(x, b, w, eps), "weight and bias are exchanged"),
+    ("instance_norm", norm_by_squares, "subtract the mean before you square"),
+    ("instance_norm", lambda *a: norm_by_squares(*a, middle=1), "subtract the mean before you square"),
     ("instance_norm", norm_in_place, "modifies its input"),
     ("instance_norm", lambda *a: norm(*a).detach(), "detaches the graph"),
     ("instance_norm", norm_of_constants, "do not detach them"),
@@ -228,6 +249,7 @@ WRONG = [
     ("resize_convolution", convolved_before, "convolves before it upsamples"),
     ("resize_convolution", padded_before, "pads before it upsamples, which doubles"),
     ("resize_convolution", lambda *a: padded_before(*a, margin=1), "pads before it upsamples: the border"),
+    ("resize_convolution", lambda x, w, b: F.pad(x, (2, 2), mode="reflect"), "four numbers here: left, right, top"),
     ("resize_convolution", lambda *a: up(*a, margin=1), "fits a 3x3 kernel only"),
     ("resize_convolution", lambda *a: up(*a, margin=0), "does not pad"),
     ("resize_convolution", lambda x, w, b: F.conv2d(x, w, b, padding="same"), "does not upsample"),
@@ -250,6 +272,10 @@ WRONG = [
     ("fast_loss", combined(lambda c, s, n: c / n + 10 * s.mean(), mix=True), "side by side"),
     ("fast_loss", combined(right_loss, mix=True), "then it divides"),
     ("fast_loss", combined(right_loss, layer="relu4_2"), "content at relu4_2: relu3_3 is asked for"),
+    ("fast_loss", combined(right_loss, layer="relu3_1"), "content at relu3_1: relu3_3 is asked for"),
+    ("fast_loss", combined(lambda c, s, n: (c + 20 * s.mean()) / n), "weight is 20, as in lesson 04: here it is 10"),
+    ("fast_loss", with_smoothness, "adds smoothness"),
+    ("fast_loss", lambda *a: with_smoothness(*a, weight=20, count=len(a[1])), "adds smoothness"),
     ("fast_loss", combined(lambda c, s, n: (c + s.mean()) / n), "forgets the style weight"),
     ("fast_loss", combined(lambda c, s, n: (10 * c + s.mean()) / n), "weights are exchanged"),
     ("fast_loss", turned_around, "divides by the energy of the target"),

@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..methods.losses import content_loss, gram_matrix, style_loss
+from ..methods.losses import content_loss, gram_matrix, style_loss, total_variation
+from ..networks.backbones import layer_names
 from .framework import Wrong, call, exercise, expect_gradient, expect_in_all_cases, expect_tensor, expect_value
 
 SHAPE = (2, 3, 5, 7)  # pictures, channels, height and width all differ, so that no two can be confused
 CONTENT_LAYER, CONTENT_WEIGHT, STYLE_WEIGHT = "relu3_3", 1, 10
-USUAL_LAYER = "relu4_2"  # where lesson 04 compares content
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", CONTENT_LAYER, "relu4_1", "relu4_2", "relu5_1")  # of the check's backbone
+USUAL_WEIGHT = 20  # of style, in lesson 04
 FIXED = "no gradient reaches weight and bias, which training has to change"
 
 Layer = Callable[[Tensor], Tensor]
@@ -108,7 +110,7 @@ def resize_convolution(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> No
     for side in (5, 3, 7):  # with 3x3, repeating the border is the same as reflecting it
         weight, bias = torch.randn(4, 3, side, side, generator=generator), torch.randn(4, generator=generator)
         wanted = _resized(x.double(), weight.double(), bias.double())
-        result = call(answer, x, weight, bias)
+        result = _upsampled(answer, x, weight, bias)
         shape = tuple(result.shape) if isinstance(result, Tensor) else ()
         if len(shape) == 4 and (reason := _size_mistake(shape[2] - wanted.shape[2], side)):
             raise Wrong(f"{reason} (for a kernel of {side}x{side} it returns {shape}; {tuple(wanted.shape)} is right)")
@@ -194,16 +196,17 @@ def _normalized(
     correction: int = 0,
     power: float = 0.5,
     centered: bool = True,
+    about_zero: bool = False,
 ) -> Tensor:
     """Instance normalization in float64, or a variant of it."""
     x, weight, bias = x.double(), weight.double(), bias.double()
     mean = x.mean(over, keepdim=True)
-    variance = x.var(over, correction=correction, keepdim=True)
+    variance = x.square().mean(over, keepdim=True) if about_zero else x.var(over, correction=correction, keepdim=True)
     scaled = (x - mean if centered else x) / (variance + eps) ** power
     return scaled * weight.view(-1, 1, 1) + bias.view(-1, 1, 1)
 
 
-def _norms(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+def _norms(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Any]:
     """What the known mistakes give."""
     whole, one, none = (x, weight, bias), torch.ones_like(weight), torch.zeros_like(bias)
     each = "each picture has its own mean and variance"
@@ -219,10 +222,15 @@ def _norms(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
         "it normalizes each place over the channels: take height and width": _normalized(*whole, (1,)),
         "it uses the unbiased variance, which divides by H W - 1: divide by H W": _normalized(*whole, correction=1),
         "it divides by the variance: divide by its root": _normalized(*whole, power=1),
+        "it takes the mean of x^2 for the variance: subtract the mean before you square": (
+            _normalized(*whole, about_zero=True),
+            _normalized(*whole, about_zero=True, centered=False),
+        ),
         "it does not subtract the mean": _normalized(*whole, centered=False),
         "the affine part is missing: times weight, plus bias": _normalized(x, one, none),
         "it forgets the weight": _normalized(x, one, bias),
         "it forgets the bias": _normalized(x, weight, none),
+        "weight and bias are exchanged: times weight, plus bias": _normalized(x, bias, weight),
         "it adds the bias before it multiplies by the weight": _normalized(x, weight, weight * bias),
     }
 
@@ -275,6 +283,16 @@ def _resizings(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
     }
 
 
+def _upsampled(answer: Callable, x: Tensor, weight: Tensor, bias: Tensor) -> Any:
+    """The reply; torch has no reflection of one axis of a batch, and says so without saying what to write."""
+    try:
+        return call(answer, x, weight, bias)
+    except NotImplementedError as error:
+        if "padding" in str(error):
+            raise Wrong("pad takes four numbers here: left, right, top and bottom") from None
+        raise
+
+
 def _size_mistake(more: int, side: int) -> str:
     """Why a result has so many rows more than it should, if that is known."""
     margin = side // 2
@@ -302,14 +320,13 @@ class _Painter(nn.Module):
         return torch.sigmoid(F.conv2d(x, self.weight, padding=1))
 
 
-def _backbone(generator: torch.Generator) -> Callable[[Tensor, Iterable[str]], dict[str, Tensor]]:
+def _backbone(generator: torch.Generator) -> Callable[[Tensor, str | Iterable[str]], dict[str, Tensor]]:
     """A stand-in for a loss network: random convolutions, frozen, asked for by the names of their layers."""
-    names = ("relu1_1", "relu2_1", "relu3_1", CONTENT_LAYER, "relu4_1", USUAL_LAYER, "relu5_1")
-    widths = dict(zip(names, itertools.pairwise((3, 5, 6, 4, 7, 3, 5, 4)), strict=True))
+    widths = dict(zip(LAYERS, itertools.pairwise((3, 5, 6, 4, 7, 3, 5, 4)), strict=True))
     weights = {k: torch.randn(out, of, 3, 3, generator=generator) for k, (of, out) in widths.items()}
 
-    def vgg(images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        wanted, found, x = list(layers), {}, images
+    def vgg(images: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
+        wanted, found, x = layer_names(layers), {}, images
         if unknown := [name for name in wanted if name not in weights]:
             raise ValueError(f"unknown layer {unknown[0]!r}; this backbone has {', '.join(weights)}")
         for name, weight in weights.items():
@@ -321,10 +338,10 @@ def _backbone(generator: torch.Generator) -> Callable[[Tensor, Iterable[str]], d
 
 def _fast_terms(
     network: nn.Module, photographs: Tensor, vgg: Callable, grams: Mapping[str, Tensor]
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """The two terms, unweighted, and the values that known mistakes give."""
-    names = [*grams, CONTENT_LAYER, USUAL_LAYER]
-    mine, theirs = (vgg(images, names) for images in (network(photographs), photographs))
+    painted = network(photographs)
+    mine, theirs = (vgg(images, LAYERS) for images in (painted, photographs))
 
     def content_of(found: Mapping[str, Tensor], target: Mapping[str, Tensor], layer: str = CONTENT_LAYER) -> Tensor:
         f, p = found[layer], target[layer]
@@ -345,7 +362,7 @@ def _fast_terms(
         return torch.as_tensor(CONTENT_WEIGHT * c + STYLE_WEIGHT * s).detach()
 
     batch = "it lays the batch side by side for one Gram matrix: each picture has its own"
-    named = {
+    named: dict[str, Any] = {
         "its content term is missing or zero: its target is vgg(photographs), not the network's own output": total(
             0, style
         ),
@@ -366,13 +383,21 @@ def _fast_terms(
         f"{batch} (and then it divides by their number)": total(content, mixture / n),
         "content_loss(features, target) divides by the energy of the target, the second argument: that is "
         "the photograph": total(content_of(theirs, mine), style),
-        f"it compares content at {USUAL_LAYER}: {CONTENT_LAYER} is asked for": total(
-            content_of(mine, theirs, USUAL_LAYER), style
+        f"its style weight is {USUAL_WEIGHT}, as in lesson 04: here it is {STYLE_WEIGHT}": total(
+            content, style * USUAL_WEIGHT / STYLE_WEIGHT
+        ),
+        "it adds smoothness, which this loss leaves out": tuple(
+            total(content, style) + weight * total_variation(painted).detach() / count
+            for weight in (1, 5, 20)
+            for count in (1, n)
         ),
         "it takes style from the photographs: take it from what the network makes of them": total(
             content, style_of(theirs)
         ),
     }
+    for layer in (name for name in LAYERS if name != CONTENT_LAYER):
+        sentence = f"it compares content at {layer}: {CONTENT_LAYER} is asked for"
+        named[sentence] = total(content_of(mine, theirs, layer), style)
     for count in (2, 3, 4, 5):
         named[f"it divides style by {count}: there are {layers} layers"] = total(content, style * layers / count)
         named[f"it divides by {count}: there are {n} photographs"] = total(content * n / count, style * n / count)
