@@ -69,6 +69,15 @@ def timed_in_one(run, clock, repeats):
     return (clock() - began) / repeats
 
 
+def started_once(run, clock, repeats):
+    run()
+    began, seconds = clock(), []
+    for _ in range(repeats):
+        run()
+        seconds.append(clock() - began)
+    return statistics.median(seconds)
+
+
 def one_look_a_run(run, clock, repeats):
     """The end of a run is the beginning of the next one; as a tensor."""
     run()
@@ -159,6 +168,12 @@ WRONG = [
     ("chance", lambda w, n: split(w, n, lambda k, w, n: k >= w), "whatever wins is"),
     ("chance", lambda w, n: 2 * split(w, n, lambda k, w, n: k >= w), "whatever wins is"),
     ("chance", lambda w, n: split(w, n, lambda k, w, n: abs(2 * k - n) > abs(2 * w - n)), "leaves out the split"),
+    (
+        "chance",
+        lambda w, n: split(w, n, lambda k, w, n: n > k and abs(2 * k - n) >= abs(2 * w - n)),
+        "all votes for one side",
+    ),
+    ("chance", lambda w, n: split(w, n, lambda k, w, n: abs(k - n // 2) >= abs(w - n // 2)), "votes // 2"),
     ("chance", lambda w, n: 1 - split(w, n), "the opposite"),
     ("chance", lambda w, n: split(w, n) * 2**n, "forgets to divide"),
     ("chance", lambda w, n: math.erfc(abs(2 * w - n) / math.sqrt(2 * n)), "normal distribution"),
@@ -181,6 +196,7 @@ WRONG = [
     ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).abs()), "each color by itself"),
     ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).abs().amax(1, True)), "largest difference"),
     ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).mean(1, True)), "keep their sign"),
+    ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).square().mean(1, True).sqrt()), "root of the mean"),
     ("steady", lambda *a: blend(*a, change=lambda m, f: (m - f).abs().mean()), "the whole picture"),
     ("steady", lambda *a: blend(*a, scale=lambda c: 0.8 * torch.exp(-c / 0.05)), "forgets the square"),
     ("steady", lambda *a: blend(*a, scale=lambda c: 0.8 * torch.exp(-(c**2) / 0.05)), "divide first"),
@@ -223,6 +239,7 @@ WRONG = [
     ("flicker", lambda f, s: statistics.median(d.abs().mean().item() for d in pairs(f, s)), "median over the pairs"),
     ("flicker", lambda f, s: 255 * pairs(f, s).abs().mean(), "levels of 255"),
     ("flicker", lambda f, s: pairs(f, s).mean(), "keep their sign"),
+    ("flicker", lambda f, s: statistics.fmean(d.mean().abs().item() for d in pairs(f, s)), "keep their sign"),
     ("flicker", lambda f, s: pairs(f, s).abs().sum(), "takes the sum"),
     ("flicker", lambda f, s: sum(d.abs().mean() for d in pairs(f, s)), "sums over the pairs"),
     ("flicker", lambda f, s: sum(d.abs().mean() for d in pairs(f, s)) / len(f), "one pair fewer"),
@@ -240,6 +257,7 @@ WRONG = [
     ("median_seconds", lambda *a: timed(*a, warm=2), "calls run() 7 times"),
     ("median_seconds", lambda *a: timed(*a, choose=statistics.mean), "takes the mean"),
     ("median_seconds", timed_in_one, "takes the mean"),
+    ("median_seconds", started_once, "starts the clock once"),
     ("median_seconds", lambda *a: timed(*a, choose=sum), "takes the sum"),
     ("median_seconds", lambda *a: timed(*a, choose=min), "the shortest"),
     ("median_seconds", lambda *a: timed(*a, choose=lambda s: s[len(s) // 2]), "sort by time first"),

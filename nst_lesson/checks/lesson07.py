@@ -107,6 +107,9 @@ def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]
         "it takes the mean, which one disturbed run spoils: take the median": statistics.mean(spans),
         "it subtracts the later look at the clock from the earlier one": -statistics.median(spans),
         "it takes the sum: take the median": sum(spans),
+        "it starts the clock once, before the first timed run: look at it before every run": statistics.median(
+            itertools.accumulate(spans)
+        ),
         "it takes the shortest run: take the median": min(spans),
         "it takes the longest run: take the median": max(spans),
         "it takes the last run: take the median": spans[-1],
@@ -190,6 +193,12 @@ def _chance_mistakes(wins: int, votes: int) -> dict[str, float | tuple[float, ..
             share(lambda k: abs(2 * k - votes) > abs(2 * wins - votes)),
             2 * share(lambda k: k > most),
         ),
+        "its range ends before `votes`: all votes for one side count, too": share(
+            lambda k: k < votes and abs(2 * k - votes) >= abs(2 * wins - votes)
+        ),
+        "its middle is votes // 2: the middle of an odd number of votes is no whole number": share(
+            lambda k: abs(k - votes // 2) >= abs(wins - votes // 2)
+        ),
         "it gives the chance of the opposite: subtract it from 1": (1 - right, 1 - right + exact),
         "it forgets to divide by 2 ** votes, the number of ways in which the votes can fall": right * 2**votes,
         "it approximates by the normal distribution: count exactly, with math.comb": (
@@ -253,6 +262,9 @@ def _blending_mistakes(
         ),
         "it takes the largest difference of the colors: take the mean": variant(
             (moved - frame).abs().amax(1, keepdim=True)
+        ),
+        "it takes the root of the mean square over the colors: take the mean of absolute values": variant(
+            (moved - frame).square().mean(1, keepdim=True).sqrt()
         ),
         "its differences keep their sign, so colors cancel: take the absolute value first": variant(
             (moved - frame).mean(1, keepdim=True)
@@ -350,7 +362,11 @@ def _flicker_mistakes(frames: Sequence[Tensor], shift: int) -> dict[str, Tensor 
         ),
         "it takes the median over the pairs: take the mean": right.abs().flatten(1).mean(1).median(),
         "it counts in levels of 255: leave the values as they are": 255 * right.abs().mean(),
-        "its differences keep their sign, so they cancel: take the absolute value": right.mean(),
+        "its differences keep their sign, so they cancel: take the absolute value first": (
+            right.mean(),
+            right.mean().abs(),
+            right.flatten(1).mean(1).abs().mean(),
+        ),
         "it takes the sum: take the mean": right.abs().sum(),
         "it sums over the pairs: take their mean": right.abs().mean() * len(pairs),
         "it divides by the number of frames: there is one pair fewer": right.abs().mean() * len(pairs) / len(frames),
