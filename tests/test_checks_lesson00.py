@@ -73,6 +73,7 @@ WRONG = {
         (added_in_place, "modifies its input"),
     ],
     "to_bytes": [
+        (lambda x: (x[0].flip(0).clamp(0, 1) * 255).round().permute(1, 2, 0).to(torch.uint8), "blue, green, red"),
         (lambda x: (x[0].clamp(0, 1) * 255).permute(1, 2, 0).to(torch.uint8), "cuts the decimals off"),
         (lambda x: (x[0] * 255).round().to(torch.int16).permute(1, 2, 0).to(torch.uint8), "clamp before"),
         (lambda x: (x[0].clamp(0, 1) * 255).round().to(torch.uint8), "channels come first"),

@@ -83,6 +83,17 @@ def walked(network, x, wanted, *, keep=lambda before, after: after.clone(), stop
     return found
 
 
+def stopped_before(network, x, wanted):
+    found = {}
+    for index, module in enumerate(network):
+        if index >= max(wanted):
+            break
+        x = module(x)
+        if index in wanted:
+            found[index] = x.clone()
+    return found
+
+
 def later_outputs(network, x, wanted):
     outputs = walked(network, x, range(len(network)), stop=False)
     return {index: outputs[index + 1] for index in wanted}
@@ -225,6 +236,8 @@ WRONG = [
     ("pixels_seen", lambda layers, i: pixels(layers, i, padding=lambda p, jump: -p * jump), "to the wrong side"),
     ("pixels_seen", lambda layers, i: (max(pixels(layers, i)[0], 0), pixels(layers, i)[1]), "it cuts off at 0"),
     ("pixels_seen", lambda layers, i: (pixels(layers, i)[0], pixels(layers, i)[1] + 1), "one too far"),
+    ("pixels_seen", lambda layers, i: pixels(layers, i)[::-1], "the two are swapped"),
+    ("pixels_seen", lambda layers, i: (pixels(layers, i)[0], 1 - pixels(layers, i)[0] + pixels(layers, i)[1]), "width"),
     ("pixels_seen", lambda layers, i: pixels(layers, i, start=0), "starts from a field of 0"),
     ("pixels_seen", lambda layers, i: pixels(layers, i, early=True), "updates the jump first"),
     ("pixels_seen", lambda layers, i: pixels([(k, 1, p) for k, _, p in layers], i), "it ignores the strides"),
@@ -242,6 +255,7 @@ WRONG = [
         lambda *a: walked(*a, deepest=lambda wanted: wanted[-1]),
         "wanted is not sorted: of [2, 1] it gives [1]",
     ),
+    ("features_at", stopped_before, "of [1, 2] it gives [1]: layer 2, the deepest one wanted, has to run"),
     ("features_at", out_of_place, "switches inplace off"),
     ("features_at", hooked, "leaves its hooks"),
     ("features_at", lambda *a: walked(*a, stop=False), "runs on after layer 2"),

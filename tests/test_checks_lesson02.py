@@ -141,6 +141,7 @@ WRONG = [
     ("reconstruct", lambda *a: adam(*a, clamp="never"), "leaves [0, 1]"),
     ("reconstruct", lambda *a: adam(*a, sign=-1.0), "climbs"),
     ("reconstruct", lambda s, t, f, n, lr: adam(s, t, f, n, 1e-3), "ignores the learning rate"),
+    ("reconstruct", lambda s, t, f, n, lr: adam(s, t, f, n, 0.05), "ignores the learning rate"),
     ("reconstruct", lambda s, t, f, n, lr: adam(s, t, f, n - 1, lr), "11 times in 12 steps"),
     ("reconstruct", lambda s, t, f, n, lr: adam(torch.rand_like(s), t, f, n, lr), "does not start from"),
     ("reconstruct", lambda *a: adam(*a, graph=True), "carry a graph"),

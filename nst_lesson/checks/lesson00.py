@@ -74,7 +74,10 @@ def to_bytes(answer: Callable[[Tensor], Tensor]) -> None:
     if torch.equal(result.flatten().sort().values.double(), wanted.flatten().sort().values):
         otherwise = "the right values in the wrong places: move the channels with permute (reshape only regroups them)"
     cut = inside.double().mul(255).floor()[0].permute(1, 2, 0)
-    mistakes = {"it cuts the decimals off, so nearly every value is too dark: round before you turn it into bytes": cut}
+    mistakes = {
+        "it cuts the decimals off, so nearly every value is too dark: round before you turn it into bytes": cut,
+        "the channels come out in the order blue, green, red; keep red, green, blue": wanted.flip(2),
+    }
     expect_value(result, wanted, mistakes, otherwise, tolerance=0)
 
     outside = torch.tensor([-0.5, -0.002, 1.002, 1.5]).repeat(1, 3, height, 1)

@@ -207,6 +207,8 @@ def _pixel_mistakes(layers: Sequence[tuple[int, int, int]], position: int) -> di
         ),
         "it multiplies the padding by the jump after the layer: take the one before it": window(begin - late, field),
         "it shifts to the wrong side: padding lies before pixel 0, so subtract it": window(begin + frame, field),
+        "the two are swapped: first the first pixel, then the last": [last, first],
+        "its second number is the width of the field: give the last pixel": [first, field],
         "it cuts off at 0: pixels of the padding have negative numbers": [max(first, 0), last],
         "its last pixel is one too far: give the last that it sees, not the next": [first, last + 1],
         "it starts from a field of 0: without any layers, a position sees one pixel": [first, last - 1],
@@ -241,7 +243,7 @@ def _features_at(network: nn.Sequential, x: Tensor, wanted: Sequence[int]) -> di
 def features_at(answer: Callable[[nn.Sequential, Tensor, list[int]], dict[int, Tensor]]) -> None:
     """{index: output} of the wanted layers of a network whose ReLUs work in place, and no layer run after the last."""
     x = torch.rand(1, 3, 6, 10, generator=torch.Generator().manual_seed(3)) - 0.5
-    for wanted in ([2, 1], [3, 0], [4]):
+    for wanted in ([1, 2], [2, 1], [3, 0], [4]):
         network, after = _network(inplace=True)
         given = list(wanted)
         result = call(answer, network, x, given)
@@ -263,6 +265,10 @@ def _expect_indices(keys: list[object], wanted: list[int]) -> None:
     """Wrong unless the keys are those wanted, in any order."""
     if set(keys) == set(wanted):
         return
+    if max(wanted) == wanted[-1] and set(keys) == set(wanted[:-1]):
+        raise Wrong(
+            f"of {wanted} it gives {keys}: layer {max(wanted)}, the deepest one wanted, has to run before it stops"
+        )
     if set(keys) == {i for i in wanted if i <= wanted[-1]}:
         raise Wrong(
             f"wanted is not sorted: of {wanted} it gives {keys}, because it stops at {wanted[-1]}, the last named"

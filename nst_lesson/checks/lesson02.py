@@ -148,7 +148,10 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
         "it clamps only once, at the end: clamp after every step": projected_adam(start, loss, every=False),
         "it never clears the gradient: call zero_grad() in every step": projected_adam(start, loss, clear=False),
         "it climbs: the loss must fall": projected_adam(start, lambda image: -loss(image)),
-        "it ignores the learning rate that it was given": projected_adam(start, loss, rate=1e-3),
+        "it ignores the learning rate that it was given": (
+            projected_adam(start, loss, rate=1e-3),  # Adam's own
+            projected_adam(start, loss, rate=0.05),  # the lesson's
+        ),
         "it compares pixels: compare features": projected_adam(start, lambda image: loss(image, pixels)),
     }
     otherwise = "the picture is not the one that the relative loss and Adam with its default betas give"

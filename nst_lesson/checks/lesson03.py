@@ -41,6 +41,7 @@ def gram(answer: Callable[[Tensor], Tensor]) -> None:
         "it divides by W only: M is H times W": wanted * m / SHAPE[3],
         "it divides by N, the number of channels: divide by the number of positions": wanted * m / n,
         "it divides by N M: divide by the number of positions only": wanted / n,
+        "it divides by all the numbers of the batch: divide by the number of positions only": wanted / (batch * n),
         "it removes the mean of each channel, which gives the covariance": centered @ centered.mT / m,
         "it reshapes to (B, M, N), which moves no numbers: flatten(2) keeps channels": scrambled.mT @ scrambled / m,
         "it averages over the batch: each picture has its own matrix": summed / (batch * m),
@@ -73,6 +74,7 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     of_all = mean.mean(0)
     named = {
         "it adds the product of the means: subtract it": grams + product,
+        "its sign is wrong: subtract the product of the means from the Gram matrix": -wanted,
         "it is the product of the means: subtract that from the Gram matrix": product,
         "it changes only the diagonal: at (i, j) subtract mean i times mean j": grams - torch.diag_embed(mean.square()),
         "it subtracts one number, the sum of squared means": grams - mean.square().sum(1)[:, None, None],
@@ -94,7 +96,7 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """(G - A) F / (N^2 M^2) where F > 0, else 0, of features (1, N, H, W) and an undivided target A (1, N, N)."""
     shape = (1, 6, 5, 7)  # with N = 4 a missing square would look like the missing 1/4
     features = (_random(shape, seed=3) - 0.4).relu()
-    f, a = features.double().flatten(2), _random(shape, seed=4).double().flatten(2)
+    f, a = (x.double().flatten(2) for x in (features, (_random(shape, seed=4) - 0.4).relu()))  # G - A of both signs
     (_, n, m), target = f.shape, a @ a.mT
     share, mask = n**2 * m**2, features > 0
     wanted = ((f @ f.mT - target) @ f / share).reshape(shape) * mask
@@ -105,6 +107,7 @@ def style_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     inside = result * mask  # the ReLU's part is judged after the rest
     named = {
         "its sign is wrong: it is G - A, not A - G": -wanted,
+        "it takes absolute values: the sign says whether a feature is turned up or down": wanted.abs(),
         "it is F'(G - A), which has positions in its rows: transpose it back before you reshape": (
             ((f @ f.mT - target) @ f).mT.reshape(shape) / share * mask
         ),
