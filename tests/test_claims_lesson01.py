@@ -65,7 +65,7 @@ def test_the_eyes_of_the_cat_do_not_win_the_channels_that_light_up_there(results
 
 
 def test_half_of_the_influence_on_a_feature_lies_on_few_pixels(results):
-    assert max(results["saliency"]) < 0.05
+    assert max(results["saliency"]) < 0.15  # of the field
 
 
 def test_a_channel_answers_more_to_the_picture_made_for_it(results):
@@ -92,4 +92,6 @@ def test_a_shift_by_few_pixels_upsets_a_layer_the_less_the_deeper_it_is(results)
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_moved_along_by_whole_positions_a_layer_agrees(results, layer):
-    assert results["along"][layer] < 0.3 * results["shifts"][layer][16]
+    assert results["along"][layer]["16"] < 0.3 * results["shifts"][layer][16]
+    whole = layer != "relu5_1"  # whose jump is 16
+    assert (results["along"][layer]["8"] < 0.3 * results["shifts"][layer][8]) == whole
