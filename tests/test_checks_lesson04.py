@@ -99,6 +99,8 @@ WRONG = [
     ("total_variation", lambda x: down(x).mean() + across(x).mean(), "keep their sign"),
     ("total_variation", lambda x: down(x).mean() ** 2 + across(x).mean() ** 2, "squares the mean"),
     ("total_variation", lambda x: x.diff(dim=1).square().mean(), "compares color channels"),
+    ("total_variation", lambda x: x.diff(dim=1).square().mean() + down(x).square().mean(), "compares color channels"),
+    ("total_variation", lambda x: x.diff(dim=1).square().mean() + across(x).square().mean(), "compares color channels"),
     ("total_variation", lambda x: nst.total_variation(x) / 2, "half of it"),
     ("total_variation", lambda x: 2 * down(x).square().mean(), "the same differences twice"),
     ("total_variation", lambda x: 2 * across(x).square().mean(), "the same differences twice"),

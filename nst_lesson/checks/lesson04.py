@@ -76,7 +76,10 @@ def style_term(answer: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Map
 @exercise(otherwise=package_total_variation)
 def total_variation(answer: Callable[[Tensor], Tensor]) -> None:
     """The mean squared difference of neighboring pixels of an image (1, 3, H, W), down plus across."""
-    image = torch.rand(1, 3, 7, 11, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    generator = torch.Generator().manual_seed(1)
+    rows, grain = (torch.rand(1, 3, 7, width, generator=generator) for width in (1, 11))
+    loud = torch.tensor([0.2, 0.6, 1.0]).view(3, 1, 1)  # rows, columns and channels do not differ by the same
+    image = (loud * (0.6 * rows + 0.4 * grain)).requires_grad_()
     pixels = image.double()
     down, across, channels = (pixels.diff(dim=dim) for dim in (2, 3, 1))
     squares = [d.square() for d in (down, across)]
@@ -91,7 +94,10 @@ def total_variation(answer: Callable[[Tensor], Tensor]) -> None:
         "it takes sums of absolute values: take means of squares": down.abs().sum() + across.abs().sum(),
         "its differences keep their sign, so they cancel: square them": down.mean() + across.mean(),
         "it squares the mean: take the mean of the squares": down.mean().square() + across.mean().square(),
-        "it compares color channels (dimension 1): compare rows and columns (2 and 3)": channels.square().mean(),
+        "it compares color channels (dimension 1): compare rows and columns (2 and 3)": (
+            channels.square().mean(),
+            *(channels.square().mean() + d.mean() for d in squares),
+        ),
         "it is half of it: down plus across, not their mean": right / 2,
         "it divides both by the number of pixels: each has its own number of differences": sum(
             d.sum() / image.numel() for d in squares

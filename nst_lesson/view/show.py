@@ -11,6 +11,7 @@ import numpy as np
 from IPython.display import Image
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import LogFormatter
 from torch import Tensor
 
 from ..errors import ParameterError, printable
@@ -98,6 +99,13 @@ def _grid(
     return figure, drawn
 
 
+class _Plain(LogFormatter):
+    """The labels of a logarithmic axis as 0.4, not 4 x 10^-1, and at the same ticks."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:
     """The loss of each run against its steps, both axes logarithmic; with `terms`, each of its terms as a thin line.
 
@@ -115,6 +123,9 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
             style = ":" if term == "tv" else "--"
             axis.loglog(index, values, linewidth=1, linestyle=style, label=f"{label}: {plain(term)}")
     axis.set(xlabel="step", ylabel="loss")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter(_Plain())
     if terms and (positive := [value for value in ends if value > 0]):
         axis.set_ylim(bottom=min(positive) / 4)
     axis.grid(alpha=0.3)
