@@ -49,8 +49,9 @@ def test_a_deep_layer_alone_loses_the_colors(results):
 
 
 def test_two_seeds_differ_in_pixels_and_hardly_in_their_matrices(results):
-    pixels, first, last = results["seeds_apart"].values()
+    pixels, shuffled, first, last = results["seeds_apart"].values()
     assert max(first, last) < 0.7 * pixels
+    assert pixels > 0.8 * shuffled
 
 
 def test_all_layers_bring_a_texture_nearer_to_its_painting_than_one(results):
@@ -66,11 +67,10 @@ def test_rules_over_long_ways_are_lost(results):
         assert kept[f"{rule},_texture"] < 0.7
 
 
-def test_a_judge_that_sees_the_mean_prefers_the_dots_to_the_texture(results):
-    first, last = results["judges"]["as_it_comes"]
-    assert first < last
-    first, last = results["judges"]["normalized"]
-    assert first > last
+def test_a_judge_as_it_comes_is_milder_on_the_dots_than_a_normalized_one(results):
+    plain, normalized = results["judges"]["as_it_comes"], results["judges"]["normalized"]
+    assert plain[0] < 0.5 * normalized[0]
+    assert normalized[1] < normalized[0]  # the texture of all layers is nearer than the dots
 
 
 def test_means_and_deviations_are_the_shortest_description(results):
