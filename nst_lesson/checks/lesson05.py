@@ -83,10 +83,14 @@ def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) ->
 def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
     """answer(points) must be those points (content, style) that no other point beats, in any order."""
     plain = [(0.1, 0.9), (0.3, 0.5), (0.4, 0.6), (0.6, 0.2), (0.9, 0.1), (0.7, 0.7), (0.05, 0.95)]
-    found = _points(call(answer, list(plain)), plain)
+    found = _points(_call_with_lists(answer, plain), plain)
     front, back = _front(plain), _front([(-c, -s) for c, s in plain])
     if set(found) == {(-c, -s) for c, s in back}:
         raise Wrong("it keeps the points that are farthest off: small distances are better")
+    if not found:
+        raise Wrong("it keeps no point: none beats itself, and one that beats another is at least as good in both")
+    if found == sorted(set(plain) - set(front)):
+        raise Wrong("it returns the points that are beaten: return the others")
     if len(found) == 1:
         raise Wrong("it keeps one point only: every point that no other beats at both distances belongs to the front")
     if lost := [point for point in front if point not in found]:
@@ -96,16 +100,16 @@ def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
         raise Wrong(f"it keeps {extra[0]}, although {better} is better at both distances")
 
     falling = [(4.0, 4.0), (3.0, 3.0), (2.0, 2.0), (1.0, 1.0)]
-    if len(_points(call(answer, list(falling)), falling)) > 1:
-        what = "compare each point with all the others, later ones too, and remove none from the list in the loop"
+    if len(_points(_call_with_lists(answer, falling), falling)) > 1:
+        what = "compare each point with all the others, later ones too, and remove none from a list in its loop"
         raise Wrong(f"of {falling} only the last stays: {what}")
     tied = [(0.3, 0.5), (0.3, 0.7), (0.2, 0.8), (0.6, 0.5)]
-    found = _points(call(answer, list(tied)), tied)
+    found = _points(_call_with_lists(answer, tied), tied)
     if found != _front(tied):
         raise Wrong("of two points that are equal in one distance, only the one that is better in the other stays")
-    twins = [(0.5, 0.4), (0.2, 0.8), (0.5, 0.4)]
-    if _points(call(answer, list(twins)), twins) != sorted(twins):
-        raise Wrong("of two runs with the same distances both stay: a point does not beat its equal (a set loses one)")
+    twins = [(c / 10, s / 10) for c, s in ((5, 4), (2, 8), (5, 4))]  # equal, and yet two objects, as measured ones are
+    if _points(_call_with_lists(answer, twins), twins) != sorted(twins):
+        raise Wrong("of two equal points both stay: neither beats the other (use !=, not `is not`; a set loses one)")
 
 
 @exercise(otherwise=_grows_with_smoothness)
@@ -134,6 +138,11 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
     in_order, weights = tried == sorted(tried), sorted(set(tried))
     if len(weights) < 3:
         raise Wrong(f"it tries {len(weights)} value(s) of tv_weight: with fewer than three you cannot see a trend")
+    if weights[-1] < 10 * weights[0]:
+        reach = f"from {weights[0]:g} to {weights[-1]:g}"
+        raise Wrong(
+            f"it turns the knob too little, {reach}: chance hides that; try ten times the smallest value at least"
+        )
     if BASELINE not in weights:
         raise Wrong(f"the baseline is missing: one of the values must be {BASELINE:g}, or run() without a change")
     refuted = _truth(call(answer, watched(lambda weight: 0.5 - math.log1p(weight) / 50)))
@@ -202,6 +211,14 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
         "it takes the middle of a list that is not sorted: statistics.median sorts": [
             abs(a[len(a) // 2] - b[len(b) // 2]) / r for (b, a), r in zip(cases, ranges, strict=True)
         ],
+        "it takes the last minus the first run as the range: the lists are not sorted": (
+            [abs(a - b) / (before[-1] - before[0]) for (b, a), (before, _) in zip(centers, cases, strict=True)],
+            [abs((a - b) / (before[-1] - before[0])) for (b, a), (before, _) in zip(centers, cases, strict=True)],
+        ),
+        "it pairs the runs, whose order means nothing: take the median of each list first": tuple(
+            [apart([y - x for x, y in zip(*case, strict=False)]) / r for case, r in zip(cases, ranges, strict=True)]
+            for apart in (lambda gaps: median(map(abs, gaps)), lambda gaps: abs(median(gaps)))
+        ),
         "it divides by the range of all runs: the unit is the baseline's range": [
             abs(y - x) / (max(b + a) - min(b + a)) for (x, y), (b, a) in zip(centers, cases, strict=True)
         ],
@@ -213,12 +230,14 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
     expect_value(replies, right, named, otherwise)
 
 
-def _call_with_lists(answer: Callable, *lists: Sequence[float]) -> Any:
+def _call_with_lists(answer: Callable, *lists: Sequence) -> Any:
     """The answer to copies of the lists; Wrong where it changes one of them."""
     given = [list(values) for values in lists]
     reply = call(answer, *given)
     if given != [list(values) for values in lists]:
-        raise Wrong("it changes the lists that it was given (.sort() does): use sorted(), min() and max()")
+        raise Wrong(
+            "it changes the lists that it was given (.sort() and .remove() do): build new ones, as sorted() does"
+        )
     return reply
 
 
