@@ -82,7 +82,7 @@ def by_svd(content, style):
     mean, new_mean = mine.mean(1, keepdims=True), theirs.mean(1, keepdims=True)
     u, s, _ = numpy.linalg.svd((mine - mean) / numpy.sqrt(mine.shape[1]), full_matrices=False)
     v, t, _ = numpy.linalg.svd((theirs - new_mean) / numpy.sqrt(theirs.shape[1]), full_matrices=False)
-    colored = v @ numpy.diag(t) @ v.T @ u @ numpy.diag(1 / numpy.maximum(s, 1e-3)) @ u.T @ (mine - mean) + new_mean
+    colored = v @ numpy.diag(t) @ v.T @ u @ numpy.diag(1 / numpy.maximum(s, 1e-5**0.5)) @ u.T @ (mine - mean) + new_mean
     return torch.from_numpy(colored).view_as(content)
 
 
@@ -111,14 +111,44 @@ def entry_by_entry(content, style):
     return (moved + theirs.mean(1, keepdim=True)).view_as(content)
 
 
-def rows_for_columns(content, style):
-    def root(x, exponent):
-        values, vectors = torch.linalg.eigh(x.cov(correction=0))
-        return vectors.T @ torch.diag(values.clamp_min(1e-5) ** exponent) @ vectors
+def with_power(power, dtype=torch.float32, scale=1.0, add="style"):
+    """An answer to exercise 3 from power(covariance, exponent), such as a wrong one."""
 
-    mine, theirs = (x[0].flatten(1).double() for x in (content, style))
-    moved = root(theirs, 0.5) @ root(mine, -0.5) @ (mine - mine.mean(1, keepdim=True))
+    def answer(content, style):
+        mine, theirs = (x[0].flatten(1).to(dtype) for x in (content, style))
+        moved = power(scale * theirs.cov(correction=0), 0.5) @ power(scale * mine.cov(correction=0), -0.5)
+        moved = moved @ (mine - mine.mean(1, keepdim=True))
+        return (moved + (theirs if add == "style" else mine).mean(1, keepdim=True)).view_as(content)
+
+    return answer
+
+
+def of_eigenvalues(recompose, raised=lambda values: values.clamp_min(1e-5)):
+    """A power of a matrix, as recompose(E, D) has it."""
+
+    def power(matrix, exponent):
+        values, vectors = torch.linalg.eigh(matrix)
+        return recompose(vectors, torch.diag(raised(values) ** exponent))
+
+    return power
+
+
+def product(e, d):
+    return e @ d @ e.T
+
+
+def sums_for_covariances(content, style):
+    """Not divided by the number of positions."""
+    mine, theirs = (x[0].flatten(1) for x in (content, style))
+    ours, others = (x - x.mean(1, keepdim=True) for x in (mine, theirs))
+    moved = power(others @ others.T, 0.5) @ power(ours @ ours.T, -0.5) @ ours
     return (moved + theirs.mean(1, keepdim=True)).view_as(content)
+
+
+def never_centered(content, style):
+    mine, theirs = (x[0].flatten(1) for x in (content, style))
+    moved = power(theirs @ theirs.T / theirs.shape[1], 0.5) @ power(mine @ mine.T / mine.shape[1], -0.5) @ mine
+    return moved.view_as(content)
 
 
 def transported(content, style):
@@ -196,6 +226,26 @@ def against_the_last(losses, patience):
     return seen.index(min(seen))
 
 
+def counting_on(losses, patience):
+    """With a counter that never starts anew."""
+    best = waited = 0
+    for index, loss in enumerate(losses):
+        if loss < losses[best]:
+            best = index
+        elif index:
+            waited += 1
+        if waited == patience:
+            break
+    return best
+
+
+def until_the_first_rise(losses, patience):
+    index = 0
+    while index + 1 < len(losses) and losses[index + 1] <= losses[index]:
+        index += 1
+    return index
+
+
 def where_it_stops(losses, patience):
     best = 0
     for index, loss in enumerate(losses):
@@ -213,6 +263,7 @@ RIGHT = [
     ("adain", normal),
     ("adain", one_by_one),
     ("whiten_color", wct),
+    ("whiten_color", with_power(power)),
     ("whiten_color", by_svd),
     ("blend_manners", stacked),
     ("stop_early", counting),
@@ -254,7 +305,17 @@ WRONG = [
     ("whiten_color", lambda c, s: wct(c, s, divide=1), "N - 1"),
     ("whiten_color", second_moments, "not centered"),
     ("whiten_color", transported, "the nearest map of section 3.1"),
-    ("whiten_color", rows_for_columns, "the columns of E"),
+    ("whiten_color", with_power(of_eigenvalues(lambda e, d: e.T @ d @ e), torch.float64), "the columns of E"),
+    ("whiten_color", with_power(of_eigenvalues(lambda e, d: e @ d @ e)), "only the last E is transposed"),
+    ("whiten_color", with_power(of_eigenvalues(lambda e, d: d @ e.T)), "only the last E is transposed"),
+    ("whiten_color", with_power(of_eigenvalues(lambda e, d: e @ d)), "only the last E is transposed"),
+    ("whiten_color", with_power(lambda matrix, p: matrix.clamp_min(1e-5) ** p), "powers of the entries"),
+    ("whiten_color", with_power(of_eigenvalues(product, lambda x: x.clamp_min(1e-8))), "raise eigenvalues below 1e-5"),
+    ("whiten_color", with_power(of_eigenvalues(product, lambda x: x + 1e-5)), "raise eigenvalues below 1e-5"),
+    ("whiten_color", with_power(power, scale=1 / 3), "by the number of positions alone"),
+    ("whiten_color", with_power(power, add="content"), "adds the content's mean"),
+    ("whiten_color", sums_for_covariances, "number of its own positions"),
+    ("whiten_color", never_centered, "not centered"),
     ("whiten_color", entry_by_entry, "NaN or inf"),
     ("whiten_color", unclamped, "without any variance"),
     ("whiten_color", by_cholesky, "the map is another one"),
@@ -271,6 +332,8 @@ WRONG = [
     ("blend_manners", changes_them, "modifies the moments"),
     ("stop_early", lambda losses, patience: losses.index(min(losses)), "after the stop"),
     ("stop_early", against_the_last, "below all before it"),
+    ("stop_early", counting_on, "never starts anew"),
+    ("stop_early", until_the_first_rise, "stops at the first rise"),
     ("stop_early", where_it_stops, "where training stops"),
     ("stop_early", lambda losses, patience: kept(losses, patience, late=1), "one look too long"),
     ("stop_early", lambda losses, patience: kept(losses, patience) + 1, "counts looks from 1"),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 import nst_lesson as nst
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
+HDTV = torch.tensor([0.2126, 0.7152, 0.0722])
 
 
 def bright(image, weights=LUMA):
@@ -80,6 +81,15 @@ def optimal_transport(a, b):
     """The map of Monge between two normal distributions."""
     half, back = root(a), torch.linalg.inv(root(a))
     return back @ root(half @ b @ half) @ back
+
+
+def in_the_wrong_order(pixels, reference):
+    return mapped(pixels, reference, lambda a, b: torch.linalg.cholesky(a).inverse() @ torch.linalg.cholesky(b))
+
+
+def from_second_moments(pixels, reference):
+    a, b = (x @ x.T / x.shape[1] for x in (pixels, reference))
+    return cholesky(a, b) @ (pixels - pixels.mean(1, keepdim=True)) + reference.mean(1, keepdim=True)
 
 
 def numpy_cov(pixels, reference):
@@ -160,6 +170,8 @@ WRONG = [
     ("swap_luminance", lambda a, b: swapped(b, a), "the other way round"),
     ("swap_luminance", lambda a, b: swapped(a, b, lambda x: x.mean(1, keepdim=True)), "mean of the channels"),
     ("swap_luminance", lambda a, b: swapped(a, b, lambda x: bright(x, LUMA.flip(0))), "order red, green, blue"),
+    ("swap_luminance", lambda a, b: swapped(a, b, lambda x: -bright(x)), "takes painted's away"),
+    ("swap_luminance", lambda a, b: swapped(a, b, lambda x: bright(x, HDTV)), "not the text's"),
     ("swap_luminance", lambda a, b: swapped(a, b, low=-9, high=9), "leaves [0, 1]"),
     ("swap_luminance", lambda a, b: swapped(a, b).sigmoid(), "it is not painted's luminance"),
     ("swap_luminance", lambda a, b: swapped(a, b, high=0.95), "something other than clamp"),
@@ -197,6 +209,9 @@ WRONG = [
     ("match_mean_and_covariance", lambda p, r: mapped(p, r, lambda a, b: root(a).inverse()), "is the identity"),
     ("match_mean_and_covariance", lambda p, r: mapped(p, r, lambda a, b: cholesky(b, a)), "goes the wrong way"),
     ("match_mean_and_covariance", lambda p, r: mapped(p, r, lambda a, b: cholesky(a, b).T), "not that of the ref"),
+    ("match_mean_and_covariance", lambda p, r: mapped(p, r, lambda a, b: root(b) @ root(a)), "is to be inverted"),
+    ("match_mean_and_covariance", in_the_wrong_order, "in the wrong order"),
+    ("match_mean_and_covariance", from_second_moments, "not centered"),
     ("match_mean_and_covariance", lambda p, r: mapped(r, p, symmetric), "are swapped"),
     ("match_mean_and_covariance", sorted_channels, "not a linear map"),
     ("match_mean_and_covariance", drawn, "not a linear map"),
@@ -238,6 +253,7 @@ WRONG = [
     ("nearest_patch", lambda a, b: (a @ F.normalize(b).T).argmin(1), "least similar"),
     ("nearest_patch", lambda a, b: (a @ F.normalize(b).T).argmax(0), "for each patch of the painting"),
     ("nearest_patch", lambda a, b: (a @ F.normalize(b).T).max(1), "it returns a pair"),
+    ("nearest_patch", lambda a, b: most_similar(a, b).float(), "whole numbers"),
     ("nearest_patch", lambda a, b: (a @ F.normalize(b).T).amax(1), "it returns correlations"),
     ("nearest_patch", lambda a, b: (a @ (b / b.square().sum(1, keepdim=True)).T).argmax(1), "squared norm"),
     ("nearest_patch", lambda a, b: (a @ F.normalize(b, dim=0).T).argmax(1), "each column"),

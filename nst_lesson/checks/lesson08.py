@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..networks.any_style import moments, transport
 from .framework import (
+    Mistakes,
     ReturnedNone,
     Wrong,
     call,
@@ -124,6 +125,10 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     _expect_features(result, wanted, mistakes)
     if not call(answer, torch.ones(1, 3, 4, 4), style).isfinite().all():
         raise Wrong("features without any variance give NaN: raise the eigenvalues to 1e-5 before they get a power")
+    faint = content * torch.tensor([1.0, 1.0, 2e-3]).view(1, 3, 1, 1)  # its least eigenvalue is below the floor
+    otherwise = "features with hardly any variance come out wrong: divide covariances by the number of positions "
+    otherwise += "alone, and raise eigenvalues below 1e-5 to that (.clamp_min(1e-5)), before they get a power"
+    expect_value(call(answer, faint, style), _wct(faint.double(), style.double()), {}, otherwise, 1e-3)
 
 
 @exercise(otherwise=_blended)
@@ -193,7 +198,7 @@ def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
         raise Wrong("it returns None where training ends before patience does: return the best so far") from None
 
 
-def _expect_features(result: Tensor, wanted: Tensor, mistakes: dict[str, Tensor]) -> None:
+def _expect_features(result: Tensor, wanted: Tensor, mistakes: Mistakes) -> None:
     """Wrong, with the likeliest cause or by how much it is off, unless `result` is about `wanted`."""
     if not result.isfinite().all():
         raise Wrong("some of its values are NaN or inf: is a root taken of a number below 0?")
@@ -226,7 +231,7 @@ def _adain_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
+def _wct_mistakes(content: Tensor, style: Tensor) -> Mistakes:
     """What the known mistakes give, in float64."""
     flat, right = content[0].flatten(1), _wct(content, style)
     whitened = (_power(_covariance(content), -0.5) @ (flat - _mean(content))).view_as(content)
@@ -234,12 +239,15 @@ def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
     covariance, wanted = _covariance(content), _covariance(style)
     root, inverse = _power(wanted, 0.5), _power(covariance, -0.5)
     nearest = transport(moments(content), moments(style))[0]
-    turned = _transposed_power(wanted, 0.5) @ _transposed_power(covariance, -0.5)
     (mean, deviation), (new_mean, new_deviation) = _moments(content), _moments(style)
     return {
         "it only whitens: color it with the root of the style's covariance and add the style's mean": whitened,
         "it whitens and adds the mean: color it with the root of the style's covariance first": whitened + shift,
         "it does not add the style's mean": right - shift,
+        "it adds the content's mean: the result gets the style's": right - shift + _mean(content).view(1, -1, 1, 1),
+        "it does not divide each covariance by the number of its own positions": (right - shift)
+        * (style[0, 0].numel() / content[0, 0].numel()) ** 0.5
+        + shift,
         "it does not subtract the content's mean first": (root @ inverse @ flat + _mean(style)).view_as(content),
         "it colors, but does not whiten first": _wct(content, style, white=0.0),
         "the powers are not -1/2 and 1/2: it takes the inverse and the covariance themselves": _wct(
@@ -249,7 +257,12 @@ def _wct_mistakes(content: Tensor, style: Tensor) -> dict[str, Tensor]:
         "it colors first and whitens afterwards: do it the other way round": (
             inverse @ root @ (flat - _mean(content)) + _mean(style)
         ).view_as(content),
-        "eigenvectors are the columns of E: a power is E D E', not E' D E": _mapped(turned, content, style),
+        "a power is E D E', where the eigenvectors are the columns of E and only the last E is transposed": tuple(
+            _mapped(matrix, content, style) for matrix in _misbuilt(covariance, wanted)
+        ),
+        "it takes powers of the entries: a power of a matrix is one of its eigenvalues (torch.linalg.eigh)": _mapped(
+            wanted.clamp_min(EPSILON) ** 0.5 @ covariance.clamp_min(EPSILON) ** -0.5, content, style
+        ),
         "that is the nearest map of section 3.1: whiten first, then color": _mapped(nearest, content, style),
         "that is adain, which scales each channel on its own; here the channels are mixed": new_deviation
         * (content - mean)
@@ -266,15 +279,28 @@ def _mapped(matrix: Tensor, content: Tensor, style: Tensor) -> Tensor:
     return (matrix @ (content[0].flatten(1) - _mean(content)) + _mean(style)).view_as(content)
 
 
-def _transposed_power(matrix: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors.T @ torch.diag(values.clamp_min(EPSILON) ** exponent) @ vectors
+def _misbuilt(covariance: Tensor, wanted: Tensor) -> list[Tensor]:
+    """The maps of a student who forgets an E, or transposes the wrong one."""
+    maps = []
+    for dtype in (torch.float64, torch.float32):  # which sign an eigenvector has may differ
+        (d, e), (new_d, new_e) = (torch.linalg.eigh(matrix.to(dtype)) for matrix in (covariance, wanted))
+        white, colored = (d.clamp_min(EPSILON) ** -0.5).diag(), (new_d.clamp_min(EPSILON) ** 0.5).diag()
+        maps += [
+            new_e.T @ colored @ new_e @ e.T @ white @ e,
+            new_e @ colored @ new_e @ e @ white @ e,
+            colored @ new_e.T @ white @ e.T,
+            new_e @ colored @ e @ white,
+        ]
+    return [matrix.double() for matrix in maps]
 
 
-def _uncentered(content: Tensor, style: Tensor) -> Tensor:
+def _uncentered(content: Tensor, style: Tensor) -> tuple[Tensor, ...]:
+    """With second moments for covariances, and means subtracted and added, only added, or neither."""
     mine, theirs = (x[0].flatten(1) for x in (content, style))
     root, inverse = _power(theirs @ theirs.T / theirs.shape[1], 0.5), _power(mine @ mine.T / mine.shape[1], -0.5)
-    return (root @ inverse @ (mine - _mean(content)) + _mean(style)).view_as(content)
+    turned = root @ inverse @ mine
+    moved = turned - root @ inverse @ _mean(content) + _mean(style)
+    return tuple(x.view_as(content) for x in (moved, turned + _mean(style), turned))
 
 
 def _against_the_last_look(losses: Sequence[float], patience: int) -> int:
@@ -287,6 +313,23 @@ def _against_the_last_look(losses: Sequence[float], patience: int) -> int:
     return losses.index(min(losses))
 
 
+def _without_a_new_start(losses: Sequence[float], patience: int) -> int:
+    """The best look where looks without a new best are counted over the whole training."""
+    best = worse = 0
+    for index in range(1, len(losses)):
+        if losses[index] < losses[best]:
+            best = index
+        else:
+            worse += 1
+        if worse == patience:
+            break
+    return best
+
+
+def _before_the_first_rise(losses: Sequence[float]) -> int:
+    return next((n for n in range(len(losses) - 1) if losses[n + 1] > losses[n]), len(losses) - 1)
+
+
 def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
     """What the known mistakes give."""
     right = _kept(losses, patience)
@@ -294,6 +337,10 @@ def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
         "it looks at losses that come after the stop: training has ended by then": losses.index(min(losses)),
         "it compares with the look before: only a loss below all before it starts the waiting anew": (
             _against_the_last_look(losses, patience)
+        ),
+        "it stops at the first rise: wait for `patience` looks without a new best": _before_the_first_rise(losses),
+        "its count of looks without a new best never starts anew: set it to 0 at each new best": (
+            _without_a_new_start(losses, patience)
         ),
         "it returns where training stops: the best weights are older": _stop(losses, patience),
         "it waits one look too long": _kept(losses, patience + 1),

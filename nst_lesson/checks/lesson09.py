@@ -11,6 +11,7 @@ from torch import Tensor
 from .framework import Mistakes, Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
 
 LUMA = (0.299, 0.587, 0.114)  # as the exercise states it
+HDTV = (0.2126, 0.7152, 0.0722)  # those of Rec. 709, which the web has as well
 
 Painter = Callable[[Tensor, Tensor, Tensor], Tensor]  # of a photo, a painting and a start
 
@@ -115,7 +116,8 @@ def match_mean_and_covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> Non
     if close(cov.diagonal(), cov_wanted.diagonal(), 0.02):
         otherwise = "each channel has the right deviation, but the channels do not vary together as the reference's do"
     # N - 1 in place of N, and a small number against division by 0, may pass.
-    expect_value(cov, cov_wanted, _color_mistakes(own, cov_wanted), otherwise, 0.02)
+    means = x.mean(1, keepdim=True), wanted.mean(1, keepdim=True)
+    expect_value(cov, cov_wanted, _color_mistakes(own, cov_wanted, *means), otherwise, 0.02)
     if not close(result.mean(1), wanted.mean(1), 1e-3):
         if close(result.mean(1), x.mean(1), 1e-3):
             raise Wrong("the mean is still that of the pixels: add the reference's mean at the end")
@@ -136,7 +138,11 @@ def nearest_patch(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     if isinstance(result, Tensor) and tuple(result.shape) == (len(patches),):
         raise Wrong("it gives a number for each patch of the painting: give one for each of mine")
     result = expect_tensor(result, (len(mine),))
-    if result.is_floating_point() and not torch.equal(result, result.round()):
+    if result.is_floating_point():
+        if torch.equal(result, result.round()):
+            raise Wrong(
+                f"its indices are {result.dtype}, which cannot index: leave them whole numbers, as .argmax does"
+            )
         raise Wrong("it returns correlations: the places of the best ones are wanted (.argmax)")
     right, named = _most_similar(mine.double(), patches.double())
     expect_value(result, right, named, "some of the patches that it names are not the most similar ones", tolerance=0)
@@ -220,6 +226,7 @@ def _luminance_mistakes(painted: Tensor, photo: Tensor) -> dict[str, Tensor]:
     """What the known mistakes give, on pictures in float64."""
     a, b = painted.double(), photo.double()
     mean_a, mean_b = (x.mean(1, keepdim=True) for x in (a, b))
+    hdtv_a, hdtv_b = (torch.einsum("c,bchw->bhw", x.new_tensor(HDTV), x)[:, None] for x in (a, b))
     bgr_a, bgr_b = (_luminance(x.flip(1)) for x in (a, b))
     shifted = b + _luminance(a)
     return {
@@ -228,6 +235,8 @@ def _luminance_mistakes(painted: Tensor, photo: Tensor) -> dict[str, Tensor]:
         ),
         "it takes the mean of the channels for the luminance: green counts most, by 0.587": b + mean_a - mean_b,
         "it weights blue like red: the channels are in the order red, green, blue": b + bgr_a - bgr_b,
+        "its weights are not the text's: 0.299, 0.587 and 0.114 for red, green and blue": b + hdtv_a - hdtv_b,
+        "it adds the photo's luminance and takes painted's away: do it the other way round": 2 * b - _swapped(a, b),
         "it returns the photo": b,
         "it returns the painted picture": a,
         "it is gray: add what the photo has beyond its own luminance": _luminance(a).expand_as(b),
@@ -253,18 +262,21 @@ def _expect_linear(result: Tensor, pixels: Tensor) -> None:
         raise Wrong("its colors are not a linear map of the pixels' (clamp later, and do not draw from the reference)")
 
 
-def _color_mistakes(own: Tensor, other: Tensor) -> dict[str, tuple[Tensor, ...]]:
-    """The covariances that the known mistakes give, from those of the pixels and of the reference."""
-    mistakes: dict[str, tuple[Tensor, ...]] = {
+def _color_mistakes(own: Tensor, other: Tensor, mean: Tensor, new_mean: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    """The covariances that the known mistakes give, from those of the pixels and of the reference, and the means."""
+    maps: dict[str, list[Tensor]] = {}
+    for root in (torch.linalg.cholesky, _symmetric_root):
+        uncentered = root(other + new_mean @ new_mean.T) @ torch.linalg.inv(root(own + mean @ mean.T))
+        named = _color_maps(root(own), root(other))
+        named["its covariances are not centered: subtract the means before you multiply, as torch.cov does"] = (
+            uncentered
+        )
+        for sentence, matrix in named.items():
+            maps.setdefault(sentence, []).append(matrix)
+    return {
         "the covariance is still that of the pixels: only their mean was changed": (own,),
         "its covariance is the identity: color it with the root of the reference's covariance": (torch.eye(3),),
-    }
-    by_cholesky, by_symmetric = (
-        _color_maps(root(own), root(other)) for root in (torch.linalg.cholesky, _symmetric_root)
-    )
-    for sentence, matrix in by_cholesky.items():
-        mistakes[sentence] = tuple(m @ own @ m.T for m in (matrix, by_symmetric[sentence]))
-    return mistakes
+    } | {sentence: tuple(matrix @ own @ matrix.T for matrix in found) for sentence, found in maps.items()}
 
 
 def _color_maps(root: Tensor, new_root: Tensor) -> dict[str, Tensor]:
@@ -275,6 +287,10 @@ def _color_maps(root: Tensor, new_root: Tensor) -> dict[str, Tensor]:
         "it goes the wrong way: the pixels are to look like the reference": root @ torch.linalg.inv(new_root),
         "its roots stand on the wrong side: L L' is the covariance, so multiply by L": new_root.T
         @ torch.linalg.inv(root.T),
+        "it multiplies by both roots: the root of the pixels' covariance is to be inverted": new_root @ root,
+        "it goes in the wrong order: first the inverse of the pixels' root, then the reference's root on its left": (
+            torch.linalg.inv(root) @ new_root
+        ),
         "it takes the inverse of the reference's root, too": torch.linalg.inv(new_root) @ torch.linalg.inv(root),
     }
 
