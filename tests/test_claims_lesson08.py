@@ -49,8 +49,13 @@ def test_all_parts_together_come_nearer_than_any_alone(found):
 
 
 @pytest.mark.parametrize("layer", ["relu2_1", "relu4_1"])
-def test_each_layer_is_missed_where_it_works(found, layer):
+def test_a_layer_is_missed_where_it_works(found, layer):
     assert found["by_part"][f"without_{layer}"][layer] > 1.1 * found["by_part"]["all"][layer]
+
+
+def test_with_the_layers_in_place_the_colors_are_not_missed(found):
+    for layer in ("relu2_1", "relu3_1", "relu4_1"):
+        assert found["by_part"]["without_colors"][layer] < 1.1 * found["by_part"]["all"][layer]
 
 
 def test_the_stronger_the_nearer(found):
