@@ -63,11 +63,11 @@ def flat(x):
     return x.transpose(0, 1).flatten(1)
 
 
-def solved(features, target, ridge=1e-4, part=slice(None)):
+def solved(features, target, ridge=1e-4, part=slice(None), unit=torch.eye):
     """A head from the normal equations, with a small ridge."""
     f, t = flat(features[part]), flat(target[part])
     g = f @ f.T
-    return torch.linalg.solve(g + ridge * g.diagonal().mean() * torch.eye(len(g)), f @ t.T).T
+    return torch.linalg.solve(g + ridge * g.diagonal().mean() * unit(len(g)), f @ t.T).T
 
 
 def by_lstsq(features, target):
@@ -228,7 +228,9 @@ WRONG = [
     ("multiply_adds", one_each, "one convolution a block"),
     ("multiply_adds", lambda c, *size: cost([block[-1:] for block in c], *size), "one convolution a block"),
     ("multiply_adds", lambda *a: float(cost(*a)), "returns the float"),
-    ("multiply_adds", lambda *a: cost(*a, halve=lambda n: n / 2), "is right"),
+    ("multiply_adds", lambda *a: cost(*a, halve=lambda n: n / 2), "halving rounds down"),
+    ("multiply_adds", lambda *a: cost(*a, narrow=lambda i, o, n: 1), "forgets the input channels"),
+    ("multiply_adds", lambda *a: cost(*a) + 1, "is right"),
     ("multiply_adds", lambda *a: [cost(*a)] * 2, "one number is expected"),
     ("best_head", lambda f, t: products(t, f), "it returns C = T F'"),
     ("best_head", lambda f, t: nst.distillation.products(t, f).mean(0), "it returns C = T F'"),
@@ -248,6 +250,7 @@ WRONG = [
     ("best_head", lambda f, t: torch.zeros(t.shape[1], f.shape[1]), "above the least"),
     ("best_head", lambda f, t: solved(f, t, ridge=0), "where a channel is silent"),
     ("best_head", lambda f, t: products(t, f) @ torch.linalg.inv(products(f, f)), "where a channel is silent"),
+    ("best_head", lambda f, t: solved(f, t, unit=torch.ones), "multiply it by torch.eye"),
     ("best_head", lambda f, t: solved(f, t)[None], "is expected"),
     ("best_head", lambda f, t: solved(f.mul_(2), t), "modifies its input"),
     ("distillation_loss", lambda *a: distilled(*a, matrix=zero), "lacks the Gram term"),
@@ -290,6 +293,8 @@ WRONG = [
     ("square_map", lambda h: torch.linalg.inv(root(h)), "the inverse"),
     ("square_map", lambda h: root(h, clamp=None), "clamp before the root"),
     ("square_map", lambda h: torch.linalg.inv(torch.linalg.inv(root(h))), "depend on each other"),
+    ("square_map", lambda h: root(h, clamp=1e-2), "clamp_min(0)"),
+    ("square_map", lambda h: eigen(h)[1].T @ eigen(h)[0].diag() @ eigen(h)[1], "columns of V"),
     ("square_map", lambda h: h[:4], "they differ by"),
     ("square_map", lambda h: h.T, "is expected"),
     ("rank_correlation", pearson, "the values, not their ranks"),
@@ -297,6 +302,9 @@ WRONG = [
     ("rank_correlation", lambda x, y: short_formula(x, y, ranks=lambda x: x.argsort()), "argsort once"),
     ("rank_correlation", lambda x, y: pearson(ranks(x), y), "only one of the two"),
     ("rank_correlation", lambda x, y: pearson(x.sort().values, y.sort().values), "takes the pairs apart"),
+    ("rank_correlation", lambda x, y: torch.corrcoef(torch.stack([ranks(x), ranks(y)])), "take [0, 1]"),
+    ("rank_correlation", lambda x, y: torch.corrcoef(torch.stack([ranks(x), ranks(y)]))[0, 0], "a list with itself"),
+    ("rank_correlation", lambda x, y: pearson(ranks(x.sort().values), ranks(y.sort().values)), "two sorted lists"),
     ("rank_correlation", cosine, "does not subtract the mean"),
     ("rank_correlation", lambda x, y: pearson(ranks(x), ranks(y)) ** 2, "squares the correlation"),
     ("rank_correlation", lambda x, y: pearson(ranks(x), ranks(y)).abs(), "loses the sign"),

@@ -144,7 +144,8 @@ def number(reply: Any) -> float:
     try:
         value = float(reply)
     except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"it returns a {type(reply).__name__}; one number is expected") from None
+        shape = f" of shape {tuple(reply.shape)}" if isinstance(reply, Tensor) else ""
+        raise Wrong(f"it returns a {type(reply).__name__}{shape}; one number is expected") from None
     return int(value) if value.is_integer() else value
 
 

@@ -90,6 +90,8 @@ def best_head(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         raise Wrong("it raises where a channel is silent: G has no inverse, so add a small ridge") from None
     if not result.isfinite().all() or _excess(result, silent, target) > 1e-2:
         raise Wrong("it fails where a channel is silent: G has no inverse, so add a small ridge")
+    if close(result[:, 1], -result[:, [0, 2, 3]].sum(1), 1e-2):  # what a constant on all of G leads to
+        raise Wrong("it adds the ridge to every entry of G: to the diagonal only, so multiply it by torch.eye(len(G))")
 
 
 def _loss(features: Tensor, target: Tensor, head: Tensor) -> Tensor:
@@ -130,14 +132,19 @@ def square_map(answer: Callable[[Tensor], Tensor]) -> None:
         raise Wrong(_map_mistake(result.double(), wanted))
     for seed in range(12):  # rounding puts the zero among the eigenvalues on either side of zero: one sign by chance
         generator = torch.Generator().manual_seed(seed)
-        head = torch.randn(WIDE, 2, generator=generator) @ torch.randn(2, NARROW, generator=generator)
+        head = torch.randn(WIDE, 2, generator=generator) @ torch.randn(2, NARROW, generator=generator) / 100
         result = expect_tensor(call(answer, head), (NARROW, NARROW)).detach().double()
         if not result.isfinite().all():
             raise Wrong(
                 "it gives NaN where the columns of the head depend on each other: an eigenvalue of zero comes out a "
                 "little below zero, so clamp before the root"
             )
-        if not close(result.T @ result, head.double().T @ head.double(), 1e-3):
+        found, wanted = result.T @ result, head.double().T @ head.double()
+        if not close(found, wanted, 1e-3):
+            values, vectors = torch.linalg.eigh(wanted)
+            raised = values.clamp_min(torch.linalg.eigvalsh(found)[0].item())
+            if close(found, vectors @ raised.diag() @ vectors.T, 1e-3):
+                raise Wrong("it lifts small eigenvalues to more than they are: clamp_min(0)")
             raise Wrong("it fails where the columns of the head depend on each other (W'W then has no inverse)")
 
 
@@ -164,9 +171,12 @@ def rank_correlation(answer: Callable[[Tensor, Tensor], float]) -> None:
     x = 10 ** (4 * torch.rand(9, generator=generator) - 2)  # distances: from a hundredth to a hundred
     cases = [(x, torch.rand(9, generator=generator)), (x, (x.log() + torch.randn(9, generator=generator)).exp())]
     cases += [(x[:5], x[:5] ** 3), (x, -x), (x[2:8], cases[1][1][2:8].flip(0))]
+    replies = [call(answer, *case) for case in cases]
+    if isinstance(replies[0], Tensor) and replies[0].shape == (2, 2):
+        raise Wrong("it returns a matrix of shape (2, 2), each list with each: take [0, 1], the first with the second")
     expect_in_all_cases(
         cases,
-        [number(call(answer, *case)) for case in cases],
+        [number(reply) for reply in replies],
         [_spearman(*case) for case in cases],
         [_rank_mistakes(a.double(), b.double()) for a, b in cases],
         lambda case, said, right: f"for {len(case[0])} pairs it gives {said:.4f}, not {right:.4f}",
@@ -188,7 +198,7 @@ def _arithmetic_mistakes(channels: Channels, height: int, width: int) -> dict[st
     late = [h * w for _, _, h, w in layers[:1] + layers[:-1]]
     ends = [[(block[end],) for block in channels] for end in (0, -1)]
 
-    def total(positions: Sequence[int]) -> int:
+    def total(positions: Sequence[float]) -> float:
         return sum(9 * i * o * p for (i, o, _, _), p in zip(layers, positions, strict=True))
 
     return {
@@ -202,11 +212,16 @@ def _arithmetic_mistakes(channels: Channels, height: int, width: int) -> dict[st
         "pooling halves one side only: it halves height and width": total(one_way[0]),
         "pooling halves one side only: it halves width and height": total(one_way[1]),
         "it rounds up when it halves: a pooling leaves out the odd row": total(up),
+        "it keeps halves of pixels: halving rounds down, // 2": total([height / 2**b * (width / 2**b) for b in blocks]),
         "it pools before a block: the first block sees the whole picture": total(early),
         "it pools one convolution too late: the first convolution of a block sees the pooled maps": total(late),
         "it takes the output channels for the input's: those of the convolution before, 3 at first": sum(
             9 * o * o * h * w for _, o, h, w in layers
         ),
+        "it forgets the input channels: every output channel has nine weights for each of them": sum(
+            9 * o * h * w for _, o, h, w in layers
+        ),
+        "it forgets the output channels: each of them has its own weights": sum(9 * i * h * w for i, _, h, w in layers),
         "every convolution but the first has more than 3 channels as input": sum(
             9 * 3 * o * h * w for _, o, h, w in layers
         ),
@@ -320,7 +335,7 @@ def _distillation_mistakes(features: Tensor, target: Tensor, head: Tensor) -> di
 def _map_mistake(result: Tensor, wanted: Tensor) -> str:
     """What is wrong with a square map M whose M'M is not `wanted` = W'W."""
     entries = wanted.sqrt()  # NaN where an entry is negative
-    values = torch.linalg.eigvalsh(wanted)
+    values, vectors = torch.linalg.eigh(wanted)
     if close(result.nan_to_num(), entries.nan_to_num()) or close(result, wanted.abs().sqrt()):
         return "it takes the root of every entry: the root of a matrix takes the roots of its eigenvalues, V root(L) V'"
     if not result.isfinite().all():
@@ -333,6 +348,8 @@ def _map_mistake(result: Tensor, wanted: Tensor) -> str:
         return "it is the inverse of a right one"
     if close(result.diagonal().sort().values, values.sqrt(), 1e-3) and close(result, torch.diag(result.diagonal())):
         return "it has the roots of the eigenvalues and not the eigenvectors: V root(L) V'"
+    if close(result.abs(), (vectors.T @ values.sqrt().diag() @ vectors).abs(), 1e-3):  # a vector's sign is free
+        return "it has V' root(L) V: the eigenvectors are the columns of V, so it is V root(L) V'"
     if close(result.T @ result, wanted @ wanted @ wanted @ wanted, 1e-3):
         return "it squares W'W: take its root"
     error = _relative(result.T @ result, wanted).sqrt()
@@ -351,7 +368,9 @@ def _rank_mistakes(x: Tensor, y: Tensor) -> dict[str, float | tuple[float, ...]]
         "argsort once gives the order, not the ranks: argsort the result once more": _pearson(x.argsort(), y.argsort()),
         "it correlates the values, not their ranks": _pearson(x, y),
         "it ranks only one of the two": (_pearson(a, y), _pearson(x, b)),
-        "it sorts both, which takes the pairs apart: rank each without moving it": (sorted_values, 1.0),
+        "it sorts both, which takes the pairs apart: rank each without moving it": sorted_values,
+        "it is 1 for any two lists: [0, 0] of the matrix is a list with itself (take [0, 1]), and two sorted lists "
+        "always agree": 1.0,
         "it does not subtract the mean of the ranks": (_cosine(a, b), _cosine(a + 1, b + 1)),
         "it squares the correlation, which loses its sign": right**2,
         "it loses the sign": abs(right),
