@@ -64,9 +64,12 @@ def show_maps(
     elif shared and arrays:
         options |= {"vmin": min(a.min() for a in arrays.values()), "vmax": max(a.max() for a in arrays.values())}
     figure, drawn = _grid(arrays, columns, width, **options)
-    groups = [drawn] if shared or signed else [[image] for image in drawn]
-    for group in groups:
-        bar = figure.colorbar(group[0], ax=[image.axes for image in group], extend="both" if signed else "neither")
+    if shared or signed:
+        extend = "both" if signed else "neither"
+        bars = [figure.colorbar(drawn[0], ax=[image.axes for image in drawn], extend=extend)]
+    else:  # a bar in the frame of its map is as high as the map
+        bars = [figure.colorbar(image, cax=image.axes.inset_axes((1.03, 0, 0.05, 1))) for image in drawn]
+    for bar in bars:
         bar.ax.tick_params(labelsize=8)
     return figure_image(figure, "jpeg", alt="heat maps: " + ", ".join(arrays))
 
