@@ -176,9 +176,7 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
     try:
         replies = [number(_call_with_lists(answer, before, after)) for before, after in cases]
     except ZeroDivisionError:
-        raise Wrong(
-            "it divides by the range of the changed runs, 0 for a single one: the unit is the baseline's"
-        ) from None
+        raise Wrong("it divides by the range of the changed runs, here 0: the unit is the baseline's") from None
     right = [_in_units_of_chance(*case) for case in cases]
     centers = [(median(b), median(a)) for b, a in cases]
     means = [(fmean(b), fmean(a)) for b, a in cases]
@@ -188,9 +186,7 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
             [(a - b) / r for (b, a), r in zip(centers, ranges, strict=True)],
             [(b - a) / r for (b, a), r in zip(centers, ranges, strict=True)],
         ),
-        "it takes means: one odd run moves them; take medians": [
-            abs(a - b) / r for (b, a), r in zip(means, ranges, strict=True)
-        ],
+        "it takes means: one odd run moves them": [abs(a - b) / r for (b, a), r in zip(means, ranges, strict=True)],
         "it divides by the deviation: divide by the range, largest minus smallest": tuple(
             [abs(a - b) / deviation(before) for (b, a), (before, _) in zip(centers, cases, strict=True)]
             for deviation in (pstdev, stdev)
