@@ -132,7 +132,8 @@ def test_every_heat_map_has_a_color_bar_and_shared_ones_have_one():
         patch.setattr("nst_lesson.view.show.figure_image", lambda figure, *_, **__: figures.append(figure))
         for options in ({}, {"shared": True}, {"signed": True}):
             show_maps(maps, **options)
-    assert [len(figure.axes) for figure in figures] == [4, 3, 3]
+    shown = [[*figure.axes, *(bar for axis in figure.axes for bar in axis.child_axes)] for figure in figures]
+    assert [len(axes) for axes in shown] == [4, 3, 3]
 
 
 def test_a_title_longer_than_its_picture_leaves_the_pictures_their_size():
