@@ -10,7 +10,7 @@ import pytest
 import nst_lesson as nst
 
 LESSON = "05_what_matters"
-SMALL = {"size": 128, "steps": 20}
+SMALL = {"size": 96, "steps": 16}
 PAIRS = (("coffee", "stained_glass"), ("chelsea", "nocturne"), ("astronaut", "wave"))
 HELD_OUT = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
