@@ -87,13 +87,14 @@ def torchvision_vgg(name):
 @torch.no_grad()
 def test_every_layer_equals_torchvisions(name, classroom):
     reference = torchvision_vgg(name.removesuffix("-caffe"))
-    small = f"{name}-{VGG_WEIGHTS[name].url[-12:-4]}.safetensors"
+    small = f"{name}-{models.get_weight(VGG_WEIGHTS[name]).url[-12:-4]}.safetensors"
     save_file({f"features.{k}": v.contiguous() for k, v in reference.state_dict().items()}, classroom / small)
     backbone, image = load_backbone(name), seeded((1, 3, 56, 40))
     features = backbone(image, backbone.layers)
     assert len(backbone.layers) == len(reference) == len(features)
 
-    mean, std = VGG_WEIGHTS[name].transforms().mean, VGG_WEIGHTS[name].transforms().std
+    transforms = models.get_weight(VGG_WEIGHTS[name]).transforms()
+    mean, std = transforms.mean, transforms.std
     x = (image - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
     kinds = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
     for layer, module in zip(backbone.layers, reference, strict=True):
@@ -105,7 +106,7 @@ def test_every_layer_equals_torchvisions(name, classroom):
 
 def test_vgg16_caffe_takes_pixels_up_to_255():
     """Its scale is what makes Caffe's activations about 57 (255 * 0.226) times those of torchvision's own weights."""
-    transforms = VGG_WEIGHTS["vgg16-caffe"].transforms()
+    transforms = models.get_weight(VGG_WEIGHTS["vgg16-caffe"]).transforms()
     vgg = VGG(((8,),))
     vgg.normalize_with(transforms.mean, transforms.std)
     assert torch.allclose(1 / vgg.std, torch.tensor(255.0))
@@ -132,8 +133,9 @@ def published(tmp_path, monkeypatch):
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}/vgg19-{digest}.pth"
-    real = VGG_WEIGHTS["vgg19"]
-    monkeypatch.setitem(VGG_WEIGHTS, "vgg19", SimpleNamespace(url=url, transforms=real.transforms, meta=real.meta))
+    real = models.VGG19_Weights.IMAGENET1K_V1
+    entry = SimpleNamespace(url=url, transforms=real.transforms, meta=real.meta)
+    monkeypatch.setattr(models, "get_weight", {VGG_WEIGHTS["vgg19"]: entry}.get)
     yield SimpleNamespace(state=state, small=f"vgg19-{digest}.safetensors")
     server.shutdown()
     thread.join()

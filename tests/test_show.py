@@ -224,7 +224,7 @@ def test_every_kind_of_floating_point_number_looks_the_same(show, dtype):
     assert show({"a": picture.to(dtype).requires_grad_()}).data == show({"a": picture}).data
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::DeprecationWarning")  # how libraries speak among themselves
 @pytest.mark.parametrize("name", ["a$b_$c.jpg", "$\\frac{$", "_x", "", "a\nb", "\x1b[31m", "\udcff.jpg"])
 def test_a_title_is_drawn_as_it_is_whatever_the_file_is_called(name):
     picture = load_image("rocket", 32)

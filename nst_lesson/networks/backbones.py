@@ -7,17 +7,18 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from ..errors import ParameterError, unknown
 from ..paths import data_dir
 from ..pictures.images import load_image, photo_names
 from .weights import Published, fetch, load_weights, read_weights
+
+if TYPE_CHECKING:  # elsewhere where it is needed: torchvision takes half the seconds of a whole `import nst_lesson`
+    from torchvision.models import WeightsEnum
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,10 +33,10 @@ CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
-VGG_WEIGHTS = {
-    "vgg19": models.VGG19_Weights.IMAGENET1K_V1,
-    "vgg16": models.VGG16_Weights.IMAGENET1K_V1,
-    "vgg16-caffe": models.VGG16_Weights.IMAGENET1K_FEATURES,
+VGG_WEIGHTS = {  # as torchvision names them
+    "vgg19": "VGG19_Weights.IMAGENET1K_V1",
+    "vgg16": "VGG16_Weights.IMAGENET1K_V1",
+    "vgg16-caffe": "VGG16_Weights.IMAGENET1K_FEATURES",
 }
 RANDOM_SHAPES = {"random": "pocket", "random-vgg19": "vgg19", "random-vgg16": "vgg16"}
 BACKBONES = ("pocket", *VGG_WEIGHTS, *RANDOM_SHAPES)
@@ -165,6 +166,8 @@ class NodeNetwork(Backbone):
 
     def _find_nodes(self, size: int) -> dict[str, str]:
         """{layer: node} of each node, and of each module by its last node, whose output is (B, C, H, W)."""
+        from torchvision.models.feature_extraction import get_graph_node_names
+
         _, names = get_graph_node_names(self.model, suppress_diff_warning=True)
         with torch.no_grad():
             outputs = self._extractor(names[1:])(torch.zeros(1, 3, size, size))  # the first node is the input
@@ -177,6 +180,8 @@ class NodeNetwork(Backbone):
 
     def _extractor(self, nodes: Iterable[str]) -> nn.Module:
         """The network cut after the deepest of `nodes`; no node overwrites another's output."""
+        from torchvision.models.feature_extraction import create_feature_extractor
+
         extractor = create_feature_extractor(self.model, {n: n for n in nodes}, suppress_diff_warning=True)
         for node in extractor.graph.nodes:
             if node.kwargs.get("inplace"):
@@ -311,10 +316,12 @@ def normalize_filters(vgg: VGG, images: Iterable[Tensor]) -> None:
             before = scale
 
 
-def _published(name: str) -> models.WeightsEnum:
+def _published(name: str) -> WeightsEnum:
     """torchvision's entry for a backbone's weights. Raises ParameterError for a name that has none."""
+    from torchvision import models
+
     if name in VGG_WEIGHTS:
-        return VGG_WEIGHTS[name]
+        return models.get_weight(VGG_WEIGHTS[name])
     others = models.list_models(module=models, exclude=[*OTHER_LAYOUTS, *VGG_WEIGHTS])
     if name not in others:
         raise unknown("backbone", name, (*BACKBONES, *others))
@@ -371,6 +378,8 @@ def _torchvision_names(vgg: VGG) -> dict[str, str]:
 
 
 def _load_node_network(name: str, pooling: str, normalized: bool) -> NodeNetwork:
+    from torchvision import models
+
     weights = _published(name)
     if pooling != "max" or normalized:
         raise ParameterError(f"pooling and normalized apply to {', '.join(BACKBONES)}, not to {name!r}")

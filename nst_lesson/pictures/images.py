@@ -24,7 +24,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from ..downloads import DownloadError, cached, download, read
 from ..errors import ImageError, LessonError, ParameterError
@@ -101,7 +100,7 @@ def load_image(
         label, stream = _open(source)
         with stream, _one_line_errors(label):
             picture = _to_picture(_identify(stream), label, size, upsample)
-    tensor = to_tensor(picture).clamp(0, 1).expand(3, -1, -1).unsqueeze(0).contiguous()
+    tensor = _to_tensor(picture).clamp(0, 1).expand(3, -1, -1).unsqueeze(0).contiguous()
     try:
         return tensor.to(device)
     except (RuntimeError, AssertionError) as error:
@@ -120,7 +119,7 @@ def load_alpha(source: str | os.PathLike[str], size: int | None = None) -> Tenso
         if not picture.has_transparency_data:
             return None
         opacity = ImageOps.exif_transpose(picture).convert("RGBA").getchannel("A")
-        return to_tensor(opacity.resize(_fit(opacity.size, size, False), Image.Resampling.LANCZOS)).unsqueeze(0)
+        return _to_tensor(opacity.resize(_fit(opacity.size, size, False), Image.Resampling.LANCZOS)).unsqueeze(0)
 
 
 def check_source(source: str) -> None:
@@ -149,7 +148,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str], opacity: Tensor | No
     check_format(path)
     picture = to_pil(image)
     if opacity is not None:
-        layer = to_pil_image(opacity[0])
+        layer = Image.fromarray(_to_levels(opacity[0, 0]))
         if path.suffix.lower() in (".jpg", ".jpeg"):
             picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), layer)
         else:
@@ -183,8 +182,7 @@ def to_pil(image: Tensor) -> Image.Image:
         raise ImageError("the picture holds NaN, so the run that made it diverged: lower its learning rate or weights")
     if far := _far_values(picture):
         raise ImageError(f"the picture {far} (or, after a run that diverged, lower its learning rate)")
-    # to_pil_image would cut 0.999 down to 254: round to the nearest level instead.
-    return to_pil_image(picture.float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu())
+    return Image.fromarray(_to_levels(picture.permute(1, 2, 0)))
 
 
 def check_images(**images: Tensor) -> None:
@@ -347,6 +345,19 @@ def _to_picture(image: Image.Image, label: str, size: int | None, upsample: bool
     stored = image.size
     ImageOps.exif_transpose(image, in_place=True)
     return _to_rgb(image, label).resize(target if image.size == stored else target[::-1], Image.Resampling.LANCZOS)
+
+
+# torchvision has functions for the next two, and takes half the seconds of a whole `import nst_lesson` to import.
+def _to_tensor(picture: Image.Image) -> Tensor:
+    """A picture in mode "RGB", "L" or "F" as float32 (C, H, W); levels from 0 to 255 become [0, 1]."""
+    pixels = torch.from_numpy(np.array(picture))
+    pixels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
+    return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels
+
+
+def _to_levels(values: Tensor) -> np.ndarray:
+    """The nearest of the levels from 0 to 255 for values in [0, 1], as uint8 of the same shape."""
+    return values.float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu().numpy()
 
 
 def _fit(original: tuple[int, int], size: int | None, upsample: bool) -> tuple[int, int]:
