@@ -25,6 +25,7 @@ from tiny import reduced
 
 from nst_lesson.course import pages
 from nst_lesson.course.files import find_lesson, lessons
+from nst_lesson.course.lesson import Lesson
 from nst_lesson.course.slides import write_slides
 from nst_lesson.networks.backbones import STYLE_LAYERS
 from nst_lesson.pictures.images import load_image, save_image
@@ -131,10 +132,13 @@ class Lab:
         cells = [new_code_cell(source) for source in sources]
         nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), self.folder / name)
 
-    def copy(self, lesson, *more, **values):
+    def copy(self, lesson, *more, extras=True, **values):
         """A lesson without outputs, with other parameters, and with `more` code cells at its end; returns its name."""
         path = find_lesson(lesson)
-        notebook = reduced(nbformat.read(path, as_version=4), out_dir=str(self.folder / "out"), **values)
+        read = Lesson.read(path)
+        notebook = reduced(
+            read.notebook if extras else read.main_experiment(), out_dir=str(self.folder / "out"), **values
+        )
         notebook.cells += [new_code_cell(source) for source in more]
         nbformat.write(notebook, self.folder / path.name)
         return path.name
@@ -222,7 +226,7 @@ def test_lesson_00_runs(new_page, lab):
 
 def test_lesson_03_runs_and_explores_an_own_picture(new_page, lab, tmp_path):
     page = new_page()
-    lab.open_and_run(page, lab.copy("03", size=128, steps=5))
+    lab.open_and_run(page, lab.copy("03", extras=False, size=128, steps=5))
     save_image(load_image("rocket", 200), tmp_path / "mine.jpg")
     explorer = page.locator(".jp-OutputArea .widget-vbox", has=page.get_by_text("Own picture")).first
     matrices = explorer.locator("img").nth(1)
@@ -244,7 +248,7 @@ def test_lesson_04_paints_live_while_the_kernel_answers_and_stops(new_page, lab)
     page = new_page()
     endless = 'main["steps"] = live.bar.max = 10**6'
     asked = 'print("at step", live.step and live.step.index)'
-    lab.open_and_run(page, lab.copy("04", endless, asked, size=128, steps=5))
+    lab.open_and_run(page, lab.copy("04", endless, asked, extras=False, size=128, steps=5))
     live = page.locator(".jp-OutputArea .widget-vbox", has=page.locator(".widget-hprogress"))
     run, stop = (live.locator("button", has_text=name) for name in ("Run", "Stop"))
     picture = live.locator("img")

@@ -8,7 +8,7 @@ import pytest
 import nst_lesson as nst
 
 LESSON = "07_gatys_versus_fast"
-SMALL = {"size": 192, "steps": 50, "crop": 48, "frames": 8}
+SMALL = {"size": 192, "steps": 50, "crop": 32, "frames": 8}
 
 pytestmark = pytest.mark.timeout(1200)
 
