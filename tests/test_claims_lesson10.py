@@ -20,7 +20,7 @@ def found(request, results_of):
 def test_half_the_channels_are_a_quarter_of_the_work(found):
     saved = found["saved"]
     assert 3.9 < saved["half"] < 4
-    assert 5.5 < saved["multiply_adds"] < 7 and saved["weights"] > 6
+    assert 5.5 < saved["multiply_adds"] < 7 and saved["weights"] > 4
     assert saved["step"] > 1  # seconds of a busy machine say little more
 
 
