@@ -7,8 +7,9 @@ TESTED := .venv/.ready-lab,test,export
 SWEPT := .venv/.ready-lab,sweep
 TORCH ?=# `TORCH=cpu` takes the small torch, for machines without a GPU
 JUPYTER_OPTIONS ?=
-# Workers share the files in the order of tests/conftest.py: those with long tests first.
-SHARED := --dist loadfile --no-loadscope-reorder
+# Three workers, also on two cores: one often waits for a browser or another process. They share the files in the order
+# of tests/conftest.py: those with long tests first.
+SHARED := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 NEEDED := "import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit('Python 3.11 to 3.13 is needed: make run PYTHON=python3.13')"
 
 .PHONY: help install run test soak lowest colab-check lab lint bench notebooks recipes sweep html clean
@@ -32,11 +33,11 @@ run: $(READY)  ## run lesson 04: a photograph in the style of a painting, in abo
 	@echo "now \`make lab\` opens the course in JupyterLab"
 
 test: $(TESTED)  ## the tests that a change must pass (minutes)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 $(SHARED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(SHARED)
 	@echo "all tests pass; \`make soak\` runs the long ones"
 
 soak: $(TESTED)  ## the long tests, with every lesson at its defaults
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m soak --numprocesses 2 $(SHARED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m soak $(SHARED) --numprocesses 2
 	@echo "all long tests pass"
 
 LOWEST := .venv-lowest
@@ -48,7 +49,7 @@ $(LOWEST)/.ready: pyproject.toml
 	@touch $@
 
 lowest: $(LOWEST)/.ready  ## the same tests as `make test`, with the oldest Python and the lowest versions allowed
-	@OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --numprocesses logical --maxprocesses 4 $(SHARED)
+	@OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q $(SHARED)
 	@echo "all tests pass with the lowest versions"
 
 colab-check: $(TESTED)  ## run the lessons in an environment like Colab's (part of soak)
