@@ -212,6 +212,14 @@ def test_the_loss_is_the_one_by_hand(network):
     torch.testing.assert_close(terms["features"], features, rtol=1e-4, atol=0)
 
 
+def test_pixels_alone_are_a_loss_and_all_that_is_frozen_stays_so(network):
+    vgg, pictures = nst.load_backbone("pocket"), picture(64, 64)
+    assert list(reconstruction_loss(vgg, features_weight=0)(network, pictures)) == ["pixels"]
+    network.train()
+    assert network.decoders.training and not any(part.training for part in network.encoder.modules())
+    network.eval()
+
+
 # ---- training by the one loop
 
 

@@ -28,6 +28,12 @@ def test_it_paints_the_same_at_any_size(file):
         torch.testing.assert_close(torch.from_numpy(painted), nst.stylize(network, image), atol=1e-4, rtol=0)
 
 
+def test_the_network_stays_as_it_was(tmp_path):
+    network = nst.TransformationNetwork(0.1).train()
+    export_onnx(network, tmp_path / "a.onnx")
+    assert all(part.training for part in network.modules())
+
+
 def test_the_file_says_what_goes_in_and_out(file):
     session = onnxruntime.InferenceSession(file)
     said = session.get_modelmeta().custom_metadata_map

@@ -68,6 +68,7 @@ def test_a_class_is_marked_past_what_is_broken(tmp_path):
     handed_in = tmp_path / "class"
     cells = ("import os; 1 / 0", RIGHT, "while True: pass", CHECK, "x = open('me')")
     notebook(handed_in / f"anna_{LESSON}.ipynb", *cells)
+    notebook(handed_in / f"anna_{LESSON} (1).ipynb", STUB + CHECK)  # downloaded a second time
     notebook(handed_in / "ben" / f"{LESSON}.ipynb", WRONG + CHECK)
     notebook(handed_in / "ben" / "second.ipynb", RIGHT + CHECK)
     notebook(handed_in / "cara" / f"{LESSON}.ipynb", STUB + CHECK)
@@ -83,7 +84,7 @@ def test_a_class_is_marked_past_what_is_broken(tmp_path):
     assert list(rows["anna"]) == ["student", *columns, "sum", "notes"]
     sums = {name: row["sum"] for name, row in rows.items()}
     assert sums == {"anna": "1", "ben": "1", "cara": "0", "'=dan": "0", "eve": "0", "fay": "0"}
-    assert rows["anna"]["notes"] == "" and "not yet" in rows["ben"]["notes"]
+    assert rows["anna"]["notes"] == "total_variation: not attempted yet" and "not yet" in rows["ben"]["notes"]
     assert "not attempted yet" in rows["cara"]["notes"]
     assert "it cannot be read" in rows["'=dan"]["notes"] and "cannot be read as a notebook" in rows["eve"]["notes"]
     assert "is not a notebook of the course" in rows["fay"]["notes"]

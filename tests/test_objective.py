@@ -54,8 +54,16 @@ def test_a_painting_has_no_distance_to_itself_and_another_picture_has(pocket, st
     other = nst.load_image("coffee", 96).requires_grad_()
     distance = far(pocket, other, term)
     distance.backward()
-    assert abs(own.item()) < 1e-3 < 0.02 < distance.item()  # EPSILON and float32 eigenvalues
+    assert -1e-6 <= own.item() < 1e-3 < 0.02 < distance.item()  # EPSILON and float32 eigenvalues
     assert other.grad.isfinite().all() and other.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("gray", [False, True])
+def test_the_covariance_distance_is_never_below_zero(scale, gray):
+    backbone = nst.load_backbone("pocket", activation_scale=scale)
+    painting = torch.full((1, 3, 64, 64), 0.5) if gray else picture(64, 64)
+    assert far(backbone, painting, Style(painting, statistics="covariance")) >= -1e-6  # float32 eigenvalues
 
 
 def test_the_covariance_distance_of_one_channel_is_the_known_formula():
@@ -207,6 +215,14 @@ def test_a_picture_of_the_paintings_own_patches_has_no_distance(pocket):
     painting = nst.load_image("cubist", 96)
     assert far(pocket, painting, Patches(painting)).item() < 1e-6
     assert far(pocket, nst.load_image("coffee", 96), Patches(painting)).item() > 0.1
+
+
+def test_patches_refuse_a_batch_and_a_painting_that_has_none(pocket):
+    painting = nst.load_image("wave", 96)
+    with pytest.raises(ParameterError, match="one picture at a time, not 2"):
+        far(pocket, painting.repeat(2, 1, 1, 1), Patches(painting))
+    with pytest.raises(ParameterError, match="no patch of 3 x 3 at relu4_1"):
+        Objective(pocket, {"p": (1.0, Patches(painting[..., :16, :16], ["relu4_1"]))})
 
 
 # ---- the objective

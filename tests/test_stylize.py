@@ -14,6 +14,7 @@ from nst_lesson.cli import main as cli
 from nst_lesson.errors import LessonError
 from nst_lesson.networks import filming
 from nst_lesson.networks.painter import LARGE, STROKES, Painter
+from nst_lesson.paths import locked
 from nst_lesson.pictures import films
 from nst_lesson.pictures.enlarge import enlarge
 from nst_lesson.pictures.images import load_alpha
@@ -78,6 +79,17 @@ def test_a_folder_goes_into_a_folder_and_what_is_done_is_not_done_again(stylize,
     assert before == {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in names[1:]}
 
 
+def test_one_that_cannot_be_painted_is_named_and_the_rest_are_painted(stylize, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    (tmp_path / "photos" / "b.mp4").touch()
+    names = ["photos", "", "what?.png"]
+    (tmp_path / "photos" / "b.png").rename(tmp_path / "what?.png")
+    result = stylize(*names, "--model", "mine.safetensors", "--size", 32, "-o", "out")
+    assert result.status == 2 and "wrote 3 of 5 into out" in result.out
+    assert "an empty name" in result.err and "videos need PyAV" in result.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.tiff.png", "what?.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -91,12 +103,14 @@ def test_a_folder_goes_into_a_folder_and_what_is_done_is_not_done_again(stylize,
         (("rocket", "--model", "mine.safetensors", "--strength", "nan"), "strength is nan"),
         (("rocket", "--model", "mine.safetensors", "--strokes", "0"), "strokes is 0"),
         (("rocket", "--model", "mine.safetensors", "-o", "out.gif"), "does not make a film"),
+        (("film.mp4", "--model", "mine.safetensors"), "end the name in one of .gif, .mp4"),
         (("rocket", "coffee", "--model", "mine.safetensors"), "leave out its suffix"),
         (("photos", "--model", "mine.safetensors", "-o", "photos"), "is in the folder to write into"),
         (("photos/a.jpg", "./photos/a.jpg", "--model", "mine.safetensors", "-o", "out"), "rename one of them"),
     ],
 )
 def test_a_wrong_combination_is_one_line_and_writes_nothing(stylize, tmp_path, arguments, part):
+    (tmp_path / "film.mp4").touch()
     before = sorted(tmp_path.rglob("*"))
     result = stylize("-o", "out.png", *arguments)
     assert result.status == 2 and result.out == "" and part in result.err and len(result.err.splitlines()) == 1
@@ -241,6 +255,35 @@ def test_steady_halves_the_flicker():
         return np.mean([float((b[..., :-2] - a[..., 2:]).abs()[..., 8:-8, 8:-8].mean()) for a, b in pairs])
 
     assert flicker(steady) <= 0.5 * flicker(painted)
+
+
+def test_motion_is_found_in_double_precision_too():
+    frames = [frame.double() for frame in film_of(2, (64, 48))]
+    assert steadied(frames[1], frames[1], frames[0], frames[0]).dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", ["coffee", "https://example.org/a.mp4", "nowhere.gif"])
+def test_what_is_no_file_is_no_film(name):
+    with pytest.raises(nst.LessonError, match="is no file: give the path of a film"):
+        next(films.read_film(name))
+
+
+def test_a_film_is_read_below_the_users_folder(tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):  # of Unix and of Windows
+        monkeypatch.setenv(name, str(tmp_path))
+    pictures = [nst.to_pil(torch.full((1, 3, 16, 16), gray)) for gray in (0.2, 0.8)]
+    pictures[0].save(tmp_path / "film.gif", save_all=True, append_images=pictures[1:])
+    assert len(list(films.read_film("~/film.gif"))) == 2
+
+
+def test_a_second_command_for_one_film_leaves_the_work_of_the_first(network, tmp_path):
+    pictures = [nst.to_pil(torch.full((1, 3, 16, 16), gray)) for gray in (0.2, 0.8)]
+    pictures[0].save(tmp_path / "film.gif", save_all=True, append_images=pictures[1:])
+    folder = tmp_path / ".out.gif.frames"
+    with locked(folder, "painting of this film"), pytest.raises(LessonError, match="is writing into"):
+        (folder / "settings.json").touch()
+        filming.paint_film(Painter(network), tmp_path / "film.gif", tmp_path / "out.gif", settings={})
+    assert (folder / "settings.json").exists()
 
 
 def test_what_comes_into_view_is_not_painted_over():

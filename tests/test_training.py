@@ -91,6 +91,18 @@ def test_the_validation_loss_is_the_mean_over_the_same_samples_and_changes_nothi
     assert network.training and equal(weights(network), before)
 
 
+def test_a_validation_that_fails_leaves_the_network_in_training_and_none_at_all_is_refused():
+    def breaks(network, photographs):
+        raise RuntimeError
+
+    network = Tint()
+    with pytest.raises(RuntimeError):
+        evaluate(network, breaks, photographs(), count=2)
+    assert network.training
+    with pytest.raises(ParameterError, match="count is 0"):
+        evaluate(network, to_gray, photographs(), count=0)
+
+
 # ---- photographs, read by the loop
 
 

@@ -102,6 +102,12 @@ def test_tiles_leave_no_seam_and_stay_near_the_whole(network):
     assert jumps[step - 1] <= 1.1 * own[step - 1]
 
 
+@pytest.mark.parametrize("tile", [1, 16])
+def test_a_picture_narrower_than_a_grid_of_crops_goes_through_in_tiles(network, tile):
+    image = torch.rand(1, 3, 3, 60)
+    assert stylize(network, image, tile=tile).shape == image.shape
+
+
 @pytest.mark.parametrize(("side", "tile"), [(1000, 512), (513, 512), (4096, 1024), (300, 256)])
 def test_spans_cover_a_side_once(side, tile):
     spans = transformer._spans(side, tile)

@@ -61,7 +61,8 @@ def judge(check: Callable[[Callable], None], answer: Callable) -> str:
     except Exception as error:  # the student's own error is the message, not a traceback through our code
         if isinstance(error, NotImplementedError) and not error.args:  # torch's own say what is not implemented
             return NOT_ATTEMPTED
-        return f"not yet - it raised {type(error).__name__}{_line_of(error)}: {_in_one_line(error)}"
+        said = textwrap.shorten(str(error), 300, placeholder=" ...")  # torch spreads lists over a page
+        return f"not yet - it raised {type(error).__name__}{_line_of(error)}: {said}"
     return CORRECT
 
 
@@ -71,11 +72,6 @@ def _line_of(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if others.isdisjoint(Path(frame.filename).parents)]
     return f" in line {own[-1].lineno}, `{own[-1].line}`" if own else ""
-
-
-def _in_one_line(error: Exception) -> str:
-    """The message of an error, whose lists and line breaks torch spreads over a page, as one line of modest length."""
-    return textwrap.shorten(str(error), 300, placeholder=" ...")
 
 
 @contextmanager
@@ -103,7 +99,7 @@ class ReturnedNone(Wrong):
 def call(answer: Callable, *inputs: object) -> Any:
     """answer(*inputs), having made sure that it returns something and leaves tensors among its inputs as they were."""
     changed = "it modifies its input: build a new tensor instead of changing the one you were given"
-    before = [x.clone() if isinstance(x, Tensor) else None for x in inputs]
+    before = [(x, x.detach().clone()) for x in inputs if isinstance(x, Tensor)]
     try:
         result = answer(*inputs)
     except RuntimeError as error:
@@ -113,9 +109,8 @@ def call(answer: Callable, *inputs: object) -> Any:
         raise
     if result is None:
         raise ReturnedNone("it returns None: is its `return` missing?")
-    for x, old in zip(inputs, before, strict=True):
-        if isinstance(x, Tensor) and old is not None and not torch.equal(x.detach(), old.detach()):
-            raise Wrong(changed)
+    if any(not torch.equal(x.detach(), old) for x, old in before):
+        raise Wrong(changed)
     return result
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, TypeVar
 
 from ..errors import LessonError, printable
 from ..paths import user_path
@@ -22,6 +22,7 @@ class Parser(argparse.ArgumentParser):
         raise LessonError(f"{message} ({self.prog} --help says more)")
 
 
+Number = TypeVar("Number", int, float)
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what `add_subparsers` gives; it has no public name
 
 
@@ -34,26 +35,21 @@ def add_command(commands: Commands, name: str, function: Callable[[argparse.Name
 
 def whole(least: int, most: int) -> Callable[[str], int]:
     """A type of option: a whole number from `least` to `most`."""
-
-    def read(text: str) -> int:
-        """The number. Raises argparse's error, which names the option."""
-        with suppress(ValueError):
-            if least <= int(text) <= most:
-                return int(text)
-        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}, not {text!r}")
-
-    return read
+    return _between(int, least, most, f"a whole number from {least} to {most}")
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
     """A type of option: a number from `least` to `most`."""
+    return _between(float, least, most, f"a number from {least:g} to {most:g}")
 
-    def read(text: str) -> float:
+
+def _between(kind: type[Number], least: Number, most: Number, what: str) -> Callable[[str], Number]:
+    def read(text: str) -> Number:
         """The number. Raises argparse's error, which names the option."""
         with suppress(ValueError):
-            if least <= float(text) <= most:  # not so of nan
-                return float(text)
-        raise argparse.ArgumentTypeError(f"give a number from {least:g} to {most:g}, not {text!r}")
+            if least <= kind(text) <= most:  # not so of nan
+                return kind(text)
+        raise argparse.ArgumentTypeError(f"give {what}, not {text!r}")
 
     return read
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ImageError, LessonError, ParameterError
+from ..errors import LessonError, ParameterError
 from ..paths import user_path
 from .command import Commands, add_command, add_overwrite, check_output, expect_memory, place, say
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     (photo,) = arguments.photos
     check_source(photo)
     film = is_film(user_path(photo))
-    _check_format(out, film)
+    _check_format(out, photo, film)
     if arguments.steady and not film:
         raise ParameterError(f"--steady is for films, and {photo} is none")
     check_output(out, (photo, arguments.model, *arguments.style), arguments.overwrite)
@@ -117,7 +117,9 @@ def _paint_all(jobs: dict[Path, str], arguments: argparse.Namespace) -> int:
     for out, photo in tqdm(waiting.items(), desc="painting", unit="picture", disable=not waiting):
         try:
             _paint(painter, photo, out, arguments)
-        except ImageError as error:
+        except ParameterError:  # of an option, so it would be the same for all
+            raise
+        except LessonError as error:
             unread.append(str(error))
     there = len(jobs) - len(waiting)
     more = f"; {there} were there already (--overwrite paints them again)" if there else ""
@@ -143,7 +145,7 @@ def _jobs(photos: list[str], out: Path) -> dict[Path, str]:
     for photo in photos:
         folder = user_path(photo)
         found = [photo]
-        if folder.is_dir():
+        if photo and folder.is_dir():  # no name at all would be the folder where one is
             suffixes = (*READ_SUFFIXES, *VIDEOS)
             found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
             if not found:
@@ -163,18 +165,19 @@ def _name(source: str) -> str:
     from ..pictures.films import VIDEOS, is_film
     from ..pictures.images import SAVE_OPTIONS
 
-    name = Path(source.partition("?")[0]).name
+    name = Path(source.partition("?")[0] if "://" in source else source).name
     if is_film(user_path(source)):
         return f"{Path(name).stem}.mp4" if name.lower().endswith(VIDEOS) else name
     return name if Path(name).suffix.lower() in SAVE_OPTIONS else f"{name}.png"
 
 
-def _check_format(out: Path, film: bool) -> None:
+def _check_format(out: Path, photo: str, film: bool) -> None:
     """ParameterError unless the suffix of `out` is one that can be written for a photograph or a film."""
     from ..pictures import films, images
 
     suffix = out.suffix.lower()
-    if film and suffix not in (*films.WRITTEN, *images.SAVE_OPTIONS):
+    first_picture = images.SAVE_OPTIONS if photo.lower().endswith(".gif") else ()  # of a video there is none to read
+    if film and suffix not in (*films.WRITTEN, *first_picture):
         raise ParameterError(f"cannot write {out}: end the name in one of {', '.join(films.WRITTEN)}")
     if not film:
         if suffix in films.WRITTEN:

@@ -39,7 +39,7 @@ from ..pictures.images import load_image, save_image, style_names
 from ..pictures.photographs import Photographs
 from .command import Commands, Parser, add_command, check_output, number, place, say, short, whole
 
-CONTENT_LAYERS = ["relu3_3"]  # of a fast network; at relu4_2, where `transfer` compares, strokes stay faint
+FAST_CONTENT_LAYERS = ["relu3_3"]  # of a fast network; at relu4_2, where `transfer` compares, strokes stay faint
 WIDTHS: dict[type, float] = {TransformationNetwork: 0.5, AnyStyleNetwork: 1.0}  # of a new network
 PAINTINGS: dict[type, str] = {TransformationNetwork: "one painting", AnyStyleNetwork: "any painting"}
 FAST_WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0}
@@ -218,8 +218,10 @@ def _add_fast(kinds: Commands) -> None:
     fast.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
     _add_weights(fast, FAST_WEIGHTS)
     fast.add_argument("--activation-scale", type=number(1e-6, 1e6), default=1.0, help="default: 1.0")
-    names = " ".join(CONTENT_LAYERS)
-    fast.add_argument("--content-layers", nargs="+", default=CONTENT_LAYERS, metavar="LAYER", help=f"default: {names}")
+    names = " ".join(FAST_CONTENT_LAYERS)
+    fast.add_argument(
+        "--content-layers", nargs="+", default=FAST_CONTENT_LAYERS, metavar="LAYER", help=f"default: {names}"
+    )
     fast.add_argument("--style-layers", nargs="+", default=list(STYLE_LAYERS), metavar="LAYER")
     fast.add_argument("--normalization", default=NORMALIZATION, help="formulas of the losses; default: relative")
 

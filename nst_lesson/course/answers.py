@@ -19,7 +19,8 @@ from .files import lessons, read_notebook
 
 HEADING = re.compile(r"^(?=#{2,3} )", re.MULTILINE)
 CHECK = re.compile(r"\bnst\.check\.(\w+)\(")
-KEPT = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
+HANDED_ON = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+KEPT = (*HANDED_ON, ast.Assign, ast.AnnAssign)
 
 # What an answer may use. It runs in the process that checks it, so it must not reach that process: no module but those
 # that compute, no private attribute, none of the built-in functions that lead to files, frames or names, no change of
@@ -107,7 +108,7 @@ def read_answers(path: Path, wanted: dict[str, Task]) -> dict[str, Answer]:
             objection = next(filter(None, objections.values()), trouble)
             complete = not objection or any(name in _defined(s) for s in run)
             answers[name] = Answer(tuple(map(ast.unparse, run)), tuple(earlier), objection, complete)
-        earlier += [ast.unparse(s) for s in statements if isinstance(s, KEPT[:4]) and not _objection(s, frozenset())]
+        earlier += [ast.unparse(s) for s in statements if isinstance(s, HANDED_ON) and not _objection(s, frozenset())]
     return answers
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -23,19 +22,6 @@ from ..paths import atomic_path
 from .answers import Answer, Task, read_answers, tasks
 from .files import lessons
 from .judge import verdict_on
-
-
-class Marked(NamedTuple):
-    """An answer, and what our check says of it."""
-
-    student: str
-    task: Task
-    verdict: str
-
-    @property
-    def points(self) -> int:
-        """All of the exercise's points, or none."""
-        return self.task.points if self.verdict == CORRECT else 0
 
 
 @dataclass
@@ -68,11 +54,11 @@ def grade(folder: Path) -> dict[str, Student]:
         if not answers:
             student.notes.append(f"{path.name}: no exercise of the course is in it")
         work += [(name, known[exercise], answer) for exercise, answer in sorted(answers.items())]
-    for marked in _judged(work):
-        student = students[marked.student]
-        student.points[marked.task] = max(marked.points, student.points.get(marked.task, 0))
-        if marked.verdict != CORRECT:
-            student.notes.append(f"{marked.task.name}: {printable(marked.verdict)}")
+    for name, task, verdict in _judged(work):
+        points = task.points if verdict == CORRECT else 0
+        students[name].points[task] = max(points, students[name].points.get(task, 0))
+        if verdict != CORRECT:
+            students[name].notes.append(f"{task.name}: {printable(verdict)}")
     return students
 
 
@@ -89,19 +75,20 @@ def write_marks(students: dict[str, Student], file: Path) -> None:
             table.writerow([_text(name), *points, sum(points), _text("; ".join(student.notes))])
 
 
-def _judged(work: list[tuple[str, Task, Answer]]) -> Iterator[Marked]:
-    """The verdicts, in order, from as many processes at once as there are cores."""
+def _judged(work: list[tuple[str, Task, Answer]]) -> Iterator[tuple[str, Task, str]]:
+    """Student, exercise and what our check says, in order, from as many processes at once as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         verdicts = pool.map(lambda item: verdict_on(item[2], item[1]), work)
         for (student, task, _), verdict in zip(work, tqdm(verdicts, "answers", len(work), leave=False), strict=True):
-            yield Marked(student, task, verdict)
+            yield student, task, verdict
 
 
 def _student(path: Path) -> str:
     """Whose a notebook is, by its place below the folder."""
     if len(path.parts) > 1:
         return path.parts[0]
-    return re.sub("|".join(map(re.escape, lessons())), "", path.stem).strip(" _-.()") or path.stem
+    stem = re.sub(r" ?\(\d+\)$", "", path.stem)  # which a browser gives to a second download
+    return re.sub("|".join(map(re.escape, lessons())), "", stem).strip(" _-.()") or path.stem
 
 
 def _text(text: str) -> str:

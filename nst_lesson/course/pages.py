@@ -59,16 +59,11 @@ class Page:
     headings: list[dict[str, str]]
 
     @classmethod
-    def read(cls, notebook: Path) -> Page:
-        """The page of a notebook with its stored outputs, pictures and formulas included.
-
-        Raises LessonError where the file is not a notebook, or nbconvert cannot make a page of it.
-        """
-        return cls.of(read_notebook(notebook), notebook)
-
-    @classmethod
     def of(cls, content: NotebookNode, notebook: Path) -> Page:
-        """The same of what was read from a file, and is changed by this."""
+        """The page of what was read from a notebook, and is changed by this: stored outputs, pictures and formulas.
+
+        Raises LessonError where nbconvert cannot make a page of it.
+        """
         content = without_widgets(content)
         title, formulas = title_of(content, notebook), _prepare(content)
         log = logging.getLogger(f"{__name__}.page")
@@ -116,8 +111,11 @@ class Page:
 
 
 def write_page(notebook: Path, page: Path) -> None:
-    """Write a notebook with its stored outputs as one HTML page that needs no network; raises as `Page.read` does."""
-    Page.read(notebook).write(page)
+    """Write a notebook with its stored outputs as one HTML page that needs no network.
+
+    Raises LessonError where it is not a notebook, or no page can be made of it.
+    """
+    Page.of(read_notebook(notebook), notebook).write(page)
 
 
 def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
@@ -133,9 +131,10 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
             raise LessonError(f"{count} pages would have the name {file.name}: write them into folders of their own")
         if file.is_file() and GENERATOR not in file.read_text(encoding="utf-8", errors="replace"):
             raise LessonError(f"{file} is not a page of this command: move it, or choose another folder with -o")
-    pages = [Page.read(path) for path in notebooks]
+    contents = [read_notebook(path) for path in notebooks]
+    cards = [_card(content) for content in contents]  # before a page is made of it, which changes it
+    pages = [Page.of(content, path) for content, path in zip(contents, notebooks, strict=True)]
     links = [Link(quote(file.name), page.title) for file, page in zip(files, pages, strict=True)]
-    cards = [_card(path) | link._asdict() for path, link in zip(notebooks, links, strict=True)]
     sections = [part for page, link in zip(pages, links, strict=True) for part in page.sections(link.link)]
     with writable(folder):
         for file, page, before, after in zip(files, pages, [None, *links], [*links[1:], None], strict=False):
@@ -145,7 +144,7 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
             _template("index.html.j2").render(
                 generator=GENERATOR,
                 style=_style(),
-                cards=cards,
+                cards=[card | link._asdict() for card, link in zip(cards, links, strict=True)],
                 search=(TEMPLATES / "search.js").read_text(encoding="utf-8"),
                 sections=json.dumps(sections, ensure_ascii=False).replace("<", "\\u003c"),
             ),
@@ -218,9 +217,8 @@ def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
     return f"formula{len(formulas) - 1}place"
 
 
-def _card(path: Path) -> dict[str, str]:
-    """What the index shows of a lesson beside its title: its first sentence, and the largest of its pictures."""
-    notebook = read_notebook(path)
+def _card(notebook: NotebookNode) -> dict[str, str]:
+    """What the index shows of a lesson beside its title: its first paragraph, and the largest of its pictures."""
     first = notebook.cells[0].source if notebook.cells else ""
     paragraphs = [p for p in first.split("\n\n") if p and not p.startswith(("#", "[!["))]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]

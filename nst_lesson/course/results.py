@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import LessonError
-from ..paths import atomic_path, locked, made
+from ..paths import atomic_path, made
 from .files import read_notebook
 
 KEY = "nst_lesson"  # of the list in a notebook's metadata
@@ -39,13 +39,6 @@ def writable(folder: Path, new: bool = False) -> Iterator[None]:
         if new:
             with suppress(OSError):  # it has something in it
                 folder.rmdir()
-
-
-@contextmanager
-def only_run(folder: Path, new: bool = False) -> Iterator[None]:
-    """Hold a folder as `writable` does, and as the only run in it. Raises LessonError also where another run has it."""
-    with writable(folder, new), locked(folder, "run"):
-        yield
 
 
 def results_in(folder: Path) -> dict[str, str]:

@@ -27,11 +27,11 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from ..errors import LessonError
-from ..paths import PACKAGE, atomic_path, run_folder, user_path
+from ..paths import PACKAGE, atomic_path, locked, run_folder, user_path
 from .files import find_lesson, read_notebook, title_of, without_widgets
 from .lesson import Lesson
 from .pages import write_page
-from .results import check_folder, free_path, move_results, only_run, rewrite
+from .results import check_folder, free_path, move_results, rewrite, writable
 
 MAX_BYTES = 1500 * 1024  # of a lesson with its stored outputs, so that a clone stays small and GitHub shows it
 
@@ -75,7 +75,7 @@ def run_lesson(
     values = found.check(parameters or {})
     wanted = out_dir or values.get("out_dir", "")
     folder = Path(os.path.realpath(user_path(wanted))) if wanted else run_folder(found.name)
-    with only_run(folder, new=not wanted):
+    with writable(folder, new=not wanted), locked(folder, "run"):
         check_folder(folder, found.path)
         with tempfile.TemporaryDirectory(prefix=".run-", dir=folder, ignore_cleanup_errors=True) as workplace:
             made = Path(workplace)

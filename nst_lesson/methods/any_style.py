@@ -24,7 +24,8 @@ def reconstruction_loss(backbone: FeatureExtractor, *, features_weight: float = 
         """The weighted terms for pictures (B, 3, S, S)."""
         decoded = network(pictures)
         wanted = pictures.repeat(len(decoded) // len(pictures), 1, 1, 1)
-        features = Objective(backbone, {"features": (features_weight, Content(wanted, LAYERS))})(decoded)
+        terms = {"features": (features_weight, Content(wanted, LAYERS))} if features_weight else {}
+        features = Objective(backbone, terms)(decoded) if terms else {}
         with torch.autocast(pictures.device.type, enabled=False):
             return {"pixels": content_loss(decoded.float(), wanted) / len(wanted), **features}
 

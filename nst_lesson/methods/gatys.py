@@ -228,8 +228,8 @@ def solver(name: str = OPTIMIZER, learning_rate: float | None = None, **options:
     if not 0 < rate < math.inf:
         raise ParameterError(f"learning_rate is {rate}; give a number above 0")
     kind: Callable[..., torch.optim.Optimizer] = torch.optim.Adam if name == "adam" else LBFGS
-    make = partial(kind, lr=rate, **options)
     try:
+        make = partial(kind, lr=rate, **options)
         make([torch.zeros(1, requires_grad=True)])
     except (IndexError, TypeError, ValueError) as error:
         raise ParameterError(f"the optimizer {name!r} cannot have these settings: {error}") from None

@@ -166,11 +166,13 @@ class Style:
             features, self.statistics, position_weights(features, self.where_painting, self.margin), directions
         )
         root = square_root(target[1]) if self.statistics == "covariance" else None
+        weights: dict[torch.Size, Tensor | None] = {}  # by the size of the layer, at which a mask is the same each time
 
         def distance(mine: Tensor) -> Tensor:
             """The distance of the statistics."""
-            weights = position_weights(mine, self.where, self.margin)
-            found = measure(mine, self.statistics, weights, directions)
+            if mine.shape[2:] not in weights:
+                weights[mine.shape[2:]] = position_weights(mine, self.where, self.margin)
+            found = measure(mine, self.statistics, weights[mine.shape[2:]], directions)
             if self.statistics == "gram":
                 return style_loss(found[0], target[0], self.normalization)
             return squared_distance(found, target) if root is None else wasserstein(found, target, root)
@@ -191,13 +193,22 @@ class Patches:
     side: int = 3
 
     def prepare(self, backbone: FeatureExtractor) -> Prepared:
-        """The term with the painting's patches to choose from. It takes one picture at a time."""
+        """The term with the painting's patches to choose from. It takes one picture at a time.
+
+        Raises ParameterError for a painting without a patch, and, when it is measured, for several pictures.
+        """
         shares = layer_shares(self.layers)
         features = _features(backbone, self.painting, shares)
+        if tiny := [name for name, f in features.items() if min(f.shape[2:]) < self.side]:
+            raise ParameterError(
+                f"the painting has no patch of {self.side} x {self.side} at {tiny[0]}: take a larger one"
+            )
         wanted = {name: F.unfold(f, self.side)[0].T.contiguous() for name, f in features.items()}
 
         def loss(images: Tensor, features: Mapping[str, Tensor]) -> Tensor:
             """The mean distance over the layers."""
+            if len(images) > 1:
+                raise ParameterError(f"Patches takes one picture at a time, not {len(images)}: give batch_size 1")
             losses = []
             for name, share in shares.items():
                 mine = F.unfold(features[name], self.side)[0].T

@@ -276,13 +276,16 @@ def evaluate(
     network: nn.Module, batch_loss: BatchLoss, photographs: Photographs, *, count: int, batch_size: int = 4
 ) -> dict[str, float]:
     """The mean terms of the loss over `count` samples of a validation or test set, the same ones at each call."""
+    check_counts(count=count, batch_size=batch_size)
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
     totals: dict[str, float] = {}
-    for start in range(0, count, batch_size):
-        numbers = range(start, min(start + batch_size, count))
-        pictures, _ = _collate([photographs[divmod(number, len(photographs))] for number in numbers])
-        for name, term in batch_loss(network, pictures.to(device)).items():
-            totals[name] = totals.get(name, 0.0) + term.item() * len(numbers) / count
-    network.train(was_training)
+    try:
+        for start in range(0, count, batch_size):
+            numbers = range(start, min(start + batch_size, count))
+            pictures, _ = _collate([photographs[divmod(number, len(photographs))] for number in numbers])
+            for name, term in batch_loss(network, pictures.to(device)).items():
+                totals[name] = totals.get(name, 0.0) + term.item() * len(numbers) / count
+    finally:
+        network.train(was_training)
     return totals

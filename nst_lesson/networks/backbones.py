@@ -7,7 +7,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,10 @@ class Backbone(nn.Module):
         for name, values in (("mean", mean), ("std", std)):
             buffer = torch.tensor(values, dtype=torch.float32, device="cpu").view(1, 3, 1, 1)
             self.register_buffer(name, buffer, persistent=False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode, also as a part of a network that is trained: the statistics are frozen, too."""
+        return super().train(False)
 
     def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
         """Features of `image` (B, 3, H, W), RGB in [0, 1], at the named `layers`: {name: (B, C, H', W')}.

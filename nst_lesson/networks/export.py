@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -17,7 +18,7 @@ from .transformer import LEAST, TransformationNetwork, unweave
 INPUT, OUTPUT = "image", "painted"  # the names of both in the file
 MOST = 16384  # pixels a side; the exporter wants some bound
 META = {
-    INPUT: "float32 (1, 3, height, width), RGB in [0, 1], height and width 16 or more",
+    INPUT: f"float32 (1, 3, height, width), RGB in [0, 1], height and width {LEAST} or more",
     OUTPUT: "float32 (1, 3, height, width), RGB in [0, 1]",
 }
 
@@ -56,7 +57,7 @@ def export_onnx(network: TransformationNetwork | AnyStyleNetwork, path: str | os
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter's own parts
             program = torch.onnx.export(
-                _Painting(network.cpu().eval()),
+                _Painting(copy.deepcopy(network).cpu().eval()),
                 (example.to(memory_format=torch.contiguous_format),),
                 dynamo=True,
                 verbose=False,

@@ -35,16 +35,17 @@ def paint_film(
     in a hidden folder beside `out` until the film is written: a later call with the same `settings` goes on from them,
     one with others begins anew. Raises ImageError and LessonError as reading and writing a film do.
     """
-    folder, done = out.with_name(f".{out.name}.frames"), False
+    folder, ours, done = out.with_name(f".{out.name}.frames"), False, False
     try:
         with locked(folder, "painting of this film"):
+            ours = True  # and not that of another command, which still paints
             _begin(folder, {**settings, "source": str(source), "bytes": source.stat().st_size, "steady": steady})
             seconds = _paint_frames(painter, source, folder, size, steady)
             files = [_frame(folder, number) for number in range(len(seconds))]
             sound_kept = write_film(out, (Image.open(file).convert("RGB") for file in files), seconds, sound_of=source)
             done = True
     finally:
-        if done or not _frame(folder, 0).exists():
+        if ours and (done or not _frame(folder, 0).exists()):
             shutil.rmtree(folder, ignore_errors=True)
     return sound_kept
 

@@ -39,7 +39,7 @@ def save_model(network: TransformationNetwork | AnyStyleNetwork, path: str | os.
     A frozen encoder is named in the settings and not copied. Raises LessonError where the file cannot be written.
     """
     state = {
-        name: tensor.detach().half().contiguous()
+        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().contiguous()
         for name, tensor in network.state_dict().items()
         if not name.startswith(network.frozen)
     }

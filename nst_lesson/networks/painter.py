@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..errors import LessonError, ParameterError
+from ..errors import ParameterError
 from ..pictures.colors import keep_luminance
 from ..pictures.enlarge import enlarge
 from ..pictures.images import resize
@@ -25,7 +25,7 @@ class Painter:
     `paintings` (1, 3, h, w) count by `weights` (None: equally). A photograph is painted at `strokes` pixels (longer
     side; None: at its own size up to LARGE pixels, else at STROKES) and the painting enlarged: fewer pixels are larger
     strokes. `strength`, from 0 to 1, lays the painting over the photograph; `keep_colors` takes only its brightness.
-    Raises ParameterError where these do not go together.
+    Raises ParameterError for numbers that make no sense.
     """
 
     network: TransformationNetwork | AnyStyleNetwork
@@ -36,10 +36,6 @@ class Painter:
     keep_colors: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.network, TransformationNetwork) and self.paintings:
-            raise ParameterError("this network paints like one painting, which it has learned: give it no other")
-        if isinstance(self.network, AnyStyleNetwork) and not self.paintings:
-            raise ParameterError("this network paints like any painting: give it one")
         if self.weights is not None and len(self.weights) != len(self.paintings):
             raise ParameterError(f"{len(self.weights)} weights for {len(self.paintings)} paintings: give one for each")
         if self.strokes is not None and self.strokes < 1:
@@ -67,6 +63,4 @@ class Painter:
     def _painted(self, photo: Tensor) -> Tensor:
         if isinstance(self.network, AnyStyleNetwork):
             return stylize_any(self.network, photo, self.paintings, weights=self.weights)
-        if isinstance(self.network, TransformationNetwork):
-            return stylize(self.network, photo)
-        raise LessonError(f"a {type(self.network).__name__} does not paint in one pass")
+        return stylize(self.network, photo)

@@ -185,7 +185,7 @@ def _sample(image: Tensor, size: int) -> Iterator[Tensor]:
 
     They do not overlap: up to SAMPLED times `size` pixels a side, each pixel counts once.
     """
-    tall, wide = (min(size, side // SAMPLED) for side in image.shape[2:])
+    tall, wide = (max(1, min(size, side // SAMPLED)) for side in image.shape[2:])
     for row in range(SAMPLED):
         for column in range(SAMPLED):
             top = row * (image.shape[2] - tall) // (SAMPLED - 1)

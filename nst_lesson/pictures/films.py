@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ from PIL import Image, ImageSequence
 from torch import Tensor
 
 from ..errors import ImageError, LessonError
-from ..paths import atomic_path
-from .images import check_source, load_image
+from ..paths import atomic_path, user_path
+from .images import load_image
 
 if TYPE_CHECKING:
     import av
@@ -42,8 +43,10 @@ def read_film(path: str | os.PathLike[str], size: int | None = None) -> Iterator
     `size` bounds the longer side in pixels. Raises ImageError where there is no file, for one that is no film or is
     damaged, and LessonError where a video is read without PyAV.
     """
-    check_source(os.fspath(path))
-    frames = _gif_frames(Path(path)) if Path(path).suffix.lower() == ".gif" else _video_frames(Path(path))
+    path = user_path(path)
+    if not path.is_file():
+        raise ImageError(f"{path} is no file: give the path of a film")
+    frames = _gif_frames(path) if path.suffix.lower() == ".gif" else _video_frames(path)
     for picture, second in frames:
         yield load_image(picture, size), second
 
@@ -57,7 +60,7 @@ def write_film(
     `sound_of` is copied into an MP4. Returns False where it has sound that could not be kept. Raises ImageError where
     the film cannot be written.
     """
-    steps = [after - before for before, after in zip(seconds, seconds[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(seconds)]
     lasting = [*steps, steps[-1] if steps else Fraction(GIF_SECONDS)]
     try:
         with atomic_path(path) as temporary:

@@ -38,9 +38,9 @@ def _places(frame: Tensor, before: Tensor) -> Tensor:
     height, width = frame.shape[2:]
     scale = min(1.0, FLOW_SIZE / max(height, width))
     size = [max(8, round(side * scale)) for side in (height, width)]
-    now, then = (F.interpolate(luminance(x), size, mode="area")[0, 0].numpy() for x in (frame, before))
+    now, then = (F.interpolate(luminance(x), size, mode="area")[0, 0].float().cpu().numpy() for x in (frame, before))
     flow = torch.from_numpy(np.stack(optical_flow_ilk(now, then, radius=5)[::-1])).float()[None]  # x, y in pixels
     flow = F.interpolate(flow, (height, width), mode="bilinear", align_corners=False)
     flow = flow * torch.tensor([2 / size[1], 2 / size[0]]).view(1, 2, 1, 1)
     still = F.affine_grid(torch.eye(2, 3)[None], [1, 1, height, width], align_corners=False)
-    return still + flow.permute(0, 2, 3, 1)
+    return (still + flow.permute(0, 2, 3, 1)).to(frame)

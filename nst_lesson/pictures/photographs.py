@@ -6,7 +6,6 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch.nn.functional as F
@@ -66,14 +65,6 @@ def _unpack(archive: Path, folder: Path) -> None:
         packed.extractall(new)
 
 
-Draw: TypeAlias = int | tuple[int, int]  # a sample: its epoch and index, or an index alone, in epoch 0
-
-
-def _epoch_and_index(draw: Draw, length: int) -> tuple[int, int]:
-    """Both numbers of a draw. Raises IndexError for an index alone that is too large, which ends a loop."""
-    return draw if isinstance(draw, tuple) else (0, range(length)[draw])
-
-
 class Photographs(Dataset[tuple[Tensor, list[str]]]):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
@@ -117,9 +108,9 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, list[str]]:
+    def __getitem__(self, draw: int | tuple[int, int]) -> tuple[Tensor, list[str]]:
         """The crop of one draw, and the files that were skipped on the way. Raises LessonError where none is left."""
-        epoch, index = _epoch_and_index(draw, len(self))
+        epoch, index = draw if isinstance(draw, tuple) else (0, range(self.length)[draw])  # IndexError ends a loop
         if self.bundled:
             return self._crop(self.bundled[index % len(self.bundled)], np.random.default_rng((self.seed, index))), []
         skipped: list[str] = []
