@@ -53,7 +53,7 @@ def run_folder(lesson: str, out_dir: str = "") -> Path:
     Outside a clone `runs` is made in the current folder. A new folder is never shared: where two runs start in the
     same second the later gets a number. Raises LessonError where the folder cannot be made.
     """
-    clone = (PACKAGE.parent / "notebooks").is_dir()
+    clone = (PACKAGE.parent / "pyproject.toml").is_file()
     base = user_path(out_dir) if out_dir else (PACKAGE.parent if clone else Path.cwd()) / "runs"
     try:
         base.mkdir(parents=True, exist_ok=True)
@@ -93,6 +93,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             ordinary.touch()
             temporary.chmod(stat.S_IMODE(ordinary.stat().st_mode))
         os.replace(temporary, path)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file of UTF-8 text, all of it or nothing (`atomic_path`)."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:

@@ -250,11 +250,11 @@ def test_a_run_whose_page_cannot_be_written_is_a_run(tmp_path, monkeypatch, capl
 
 
 def test_a_result_that_a_full_disk_leaves_as_it_was_is_named(tmp_path, monkeypatch, caplog):
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
     (tmp_path / "results.json").write_text("{}")
-    monkeypatch.setattr(results, "atomic_path", full)
+    monkeypatch.setattr(results, "write_text", full)
     rewrite(tmp_path / "results.json", '{"lesson": "tiny"}')
     assert (tmp_path / "results.json").read_text() == "{}"
     assert caplog.messages == ["results.json stays as the lesson left it (No space left on device)"]

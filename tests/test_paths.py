@@ -260,7 +260,7 @@ def test_a_lock_that_is_removed_while_it_is_taken_is_taken_again(tmp_path, monke
 @pytest.fixture
 def one_second(monkeypatch, tmp_path):
     """Every run starts in the same second, in a clone at tmp_path."""
-    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "pyproject.toml").touch()
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "nst_lesson")
     monkeypatch.setattr(paths.time, "strftime", lambda _: "20260101-120000")
     return tmp_path
@@ -273,7 +273,8 @@ def test_run_folder_is_below_the_clone(one_second):
 
 
 def test_run_folder_outside_a_clone_is_in_the_current_folder(one_second, tmp_path, monkeypatch):
-    (one_second / "notebooks").rmdir()
+    (one_second / "pyproject.toml").unlink()
+    (one_second / "notebooks").mkdir()  # what another package may leave beside ours
     monkeypatch.chdir(tmp_path)
     assert paths.run_folder("lesson").parent == Path.cwd() / "runs"
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeAlias, TypeVar
 
+import psutil
+
 from ..errors import LessonError, printable
 from ..paths import user_path
 
@@ -89,8 +91,6 @@ def expect_memory(sides: tuple[int, int], each: int, option: str) -> None:
     It names an `option` and the longer side in pixels that fits. Systems promise more memory than they have and then
     end the process, so that waiting for an error is no way.
     """
-    import psutil
-
     needed, free = sides[0] * sides[1] * each, psutil.virtual_memory().available
     if needed > free:
         fits = int(max(sides) * (free / needed) ** 0.5) // 10 * 10

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..errors import ParameterError
+from ..networks.export import META, export_onnx
+from ..networks.models import load_model
 from .command import Commands, add_command, add_overwrite, check_output, place, say
 
 
@@ -24,9 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
     if out.suffix.lower() != ".onnx":
         raise ParameterError(f"cannot write {out}: end the name in .onnx")
     check_output(out, [arguments.model], arguments.overwrite)
-    from ..networks.export import META, export_onnx
-    from ..networks.models import load_model
-
     export_onnx(load_model(arguments.model), out)
     say(f"wrote {out}", *(f"  {name}: {text}" for name, text in META.items()))
     return 0

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from tqdm.auto import tqdm
 
 from ..errors import LessonError, ParameterError
+from ..networks import models
+from ..networks.filming import paint_film
+from ..networks.painter import Painter
+from ..networks.transformer import TransformationNetwork
 from ..paths import user_path
+from ..pictures import films, images
 from .command import Commands, add_command, add_overwrite, check_output, expect_memory, place, say
-
-if TYPE_CHECKING:
-    from ..networks.painter import Painter
 
 STYLE_SIZE = 384  # longer side of a painting in pixels: its strokes come out as large as they are in it
 ONE_STYLE_BYTES, ANY_STYLE_BYTES = 420, 1300  # of memory a pixel, measured at 512 to 2048 pixels a side
@@ -42,16 +45,13 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Paint one photograph or film to a file, or several into a folder; status 2 where some could not be read."""
-    from ..pictures.films import is_film
-    from ..pictures.images import check_source
-
     out: Path = arguments.out
     folders = [name for name in arguments.photos if name and user_path(name).is_dir()]
     if len(arguments.photos) > 1 or folders:
         return _paint_all(_jobs(arguments.photos, out), arguments)
     (photo,) = arguments.photos
-    check_source(photo)
-    film = is_film(user_path(photo))
+    images.check_source(photo)
+    film = films.is_film(user_path(photo))
     _check_format(out, photo, film)
     if arguments.steady and not film:
         raise ParameterError(f"--steady is for films, and {photo} is none")
@@ -62,11 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _painter(arguments: argparse.Namespace) -> Painter:
     """What paints, as the options say."""
-    from ..networks import models
-    from ..networks.painter import Painter
-    from ..networks.transformer import TransformationNetwork
-    from ..pictures.images import load_image
-
     model, styles = arguments.model, arguments.style
     if model is None and not styles:
         raise ParameterError("say how to paint: --model NAME (a trained style) or --style PICTURE (any painting)")
@@ -77,16 +72,13 @@ def _painter(arguments: argparse.Namespace) -> Painter:
             raise ParameterError(f"{model} paints like one painting, which it has learned: leave out {option}")
     elif not styles:
         raise ParameterError(f"{model} paints like any picture: name one with --style")
-    paintings = [load_image(style, STYLE_SIZE) for style in styles]
+    paintings = [images.load_image(style, STYLE_SIZE) for style in styles]
     settings = {name: getattr(arguments, name) for name in ("strokes", "strength", "keep_colors")}
     return Painter(network, paintings, arguments.weight, **settings)
 
 
 def _paint(painter: Painter, photo: str, out: Path, arguments: argparse.Namespace) -> str:
     """Paint one photograph or film; what to say of it."""
-    from ..networks.filming import paint_film
-    from ..pictures import films, images
-
     if films.is_film(user_path(photo)) and out.suffix.lower() in films.WRITTEN:
         names = ("model", "style", "weight", "size", "strokes", "strength", "keep_colors")
         settings = {name: getattr(arguments, name) for name in names}
@@ -104,8 +96,6 @@ def _paint(painter: Painter, photo: str, out: Path, arguments: argparse.Namespac
 
 def _paint_all(jobs: dict[Path, str], arguments: argparse.Namespace) -> int:
     """Paint what is not there yet; what cannot be read is named at the end, and the status is 2 then."""
-    from tqdm.auto import tqdm
-
     reads = [user_path(name) for name in (arguments.model, *arguments.style) if name]
     if any(out.exists() and path.exists() and out.samefile(path) for out in jobs for path in reads):
         raise LessonError(f"{arguments.out} holds what this command reads: choose another folder")
@@ -134,10 +124,7 @@ def _jobs(photos: list[str], out: Path) -> dict[Path, str]:
 
     Raises ParameterError where two would be one file, one would replace what is read, or `out` is no folder.
     """
-    from ..pictures.films import VIDEOS, WRITTEN
-    from ..pictures.images import READ_SUFFIXES, SAVE_OPTIONS
-
-    if out.is_file() or (out.suffix.lower() in (*SAVE_OPTIONS, *WRITTEN) and not out.is_dir()):
+    if out.is_file() or (out.suffix.lower() in (*images.SAVE_OPTIONS, *films.WRITTEN) and not out.is_dir()):
         raise ParameterError(
             f"several pictures go into a folder, and {out} is the name of a file: leave out its suffix"
         )
@@ -146,7 +133,7 @@ def _jobs(photos: list[str], out: Path) -> dict[Path, str]:
         folder = user_path(photo)
         found = [photo]
         if photo and folder.is_dir():  # no name at all would be the folder where one is
-            suffixes = (*READ_SUFFIXES, *VIDEOS)
+            suffixes = (*images.READ_SUFFIXES, *films.VIDEOS)
             found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
             if not found:
                 raise ParameterError(f"there are no pictures in the folder {folder}")
@@ -162,19 +149,14 @@ def _jobs(photos: list[str], out: Path) -> dict[Path, str]:
 
 def _name(source: str) -> str:
     """The name of the painted file of a picture or film; what cannot be written in its format becomes PNG or MP4."""
-    from ..pictures.films import VIDEOS, is_film
-    from ..pictures.images import SAVE_OPTIONS
-
     name = Path(source.partition("?")[0] if "://" in source else source).name
-    if is_film(user_path(source)):
-        return f"{Path(name).stem}.mp4" if name.lower().endswith(VIDEOS) else name
-    return name if Path(name).suffix.lower() in SAVE_OPTIONS else f"{name}.png"
+    if films.is_film(user_path(source)):
+        return f"{Path(name).stem}.mp4" if name.lower().endswith(films.VIDEOS) else name
+    return name if Path(name).suffix.lower() in images.SAVE_OPTIONS else f"{name}.png"
 
 
 def _check_format(out: Path, photo: str, film: bool) -> None:
     """ParameterError unless the suffix of `out` is one that can be written for a photograph or a film."""
-    from ..pictures import films, images
-
     suffix = out.suffix.lower()
     first_picture = images.SAVE_OPTIONS if photo.lower().endswith(".gif") else ()  # of a video there is none to read
     if film and suffix not in (*films.WRITTEN, *first_picture):

@@ -26,7 +26,7 @@ from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 from ..errors import LessonError
-from ..paths import atomic_path
+from ..paths import write_text
 from .files import read_notebook, title_of, without_widgets
 from .results import writable
 
@@ -93,7 +93,7 @@ class Page:
         HTML and scripts in the notebook's text and outputs stay active: trust the notebook before you open the page.
         """
         text = _template("page.html.j2").render(vars(self) | around | {"generator": GENERATOR, "style": _style()})
-        _write(page, text)
+        write_text(page, text)
 
     def sections(self, link: str) -> list[dict[str, str]]:
         """What a search looks through: the text below each heading, with its address."""
@@ -139,7 +139,7 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
     with writable(folder):
         for file, page, before, after in zip(files, pages, [None, *links], [*links[1:], None], strict=False):
             page.write(file, before=before, after=after, home=True)
-        _write(
+        write_text(
             index,
             _template("index.html.j2").render(
                 generator=GENERATOR,
@@ -155,11 +155,6 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
 def _text(body: str) -> str:
     """What a person reads of HTML, in one line."""
     return " ".join(html.unescape(UNREAD.sub(" ", INLINE.sub("", body))).split())
-
-
-def _write(file: Path, text: str) -> None:
-    with atomic_path(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _template(name: str) -> Template:

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import LessonError, ParameterError
-from ..paths import PACKAGE, atomic_path
+from ..paths import PACKAGE, write_text
 from .files import lessons, notebooks_dir, read_notebook
 from .results import writable
 
@@ -62,8 +62,7 @@ def write_handout(folder: Path, overwrite: bool = False) -> list[Path]:
         raise LessonError(f"{folder} has another {', '.join(changed)}: choose another folder, or add --overwrite")
     with writable(folder):
         for target, text in handout.items():
-            with atomic_path(target) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_text(target, text)
     return list(handout)
 
 
@@ -106,6 +105,5 @@ def _rewrite(path: Path, text: str) -> Path | None:
     """Write a file that changes, and return it."""
     if path.read_text(encoding="utf-8") == text:
         return None
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path

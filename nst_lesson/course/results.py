@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import LessonError
-from ..paths import atomic_path, made
+from ..paths import made, write_text
 from .files import read_notebook
 
 KEY = "nst_lesson"  # of the list in a notebook's metadata
@@ -89,8 +89,7 @@ def move_results(made: Path, folder: Path, notebook: Path) -> None:
 def rewrite(file: Path, text: str) -> None:
     """Replace the text of a result. Where the disk is full it stays as it was, with a warning: the run is not lost."""
     try:
-        with atomic_path(file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(file, text)
     except OSError as error:
         reason = error.strerror or error
         logging.getLogger(__name__).warning("%s stays as the lesson left it (%s)", file.name, reason)

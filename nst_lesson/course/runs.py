@@ -27,7 +27,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from ..errors import LessonError
-from ..paths import PACKAGE, atomic_path, locked, run_folder, user_path
+from ..paths import PACKAGE, locked, run_folder, user_path, write_text
 from .files import find_lesson, read_notebook, title_of, without_widgets
 from .lesson import Lesson
 from .pages import write_page
@@ -171,8 +171,7 @@ def execute_in_place(lesson: Path) -> None:
         text = _portable(nbformat.writes(_without_run(read_notebook(executed))))
     if (size := len(text.encode())) > MAX_BYTES:
         raise LessonError(f"{lesson}: {size // 1024} KB with outputs, over {MAX_BYTES // 1024}: store smaller pictures")
-    with atomic_path(lesson) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(lesson, text + "\n")
 
 
 def _without_run(notebook: NotebookNode) -> NotebookNode:

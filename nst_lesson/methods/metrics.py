@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..networks.backbones import STYLE_LAYERS, layer_names
-from ..paths import atomic_path
+from ..paths import write_text
 from .losses import FeatureExtractor, content_loss, gram_matrix, style_loss
 
 
@@ -66,8 +66,7 @@ def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Map
     }
     text = json.dumps(record, indent=1, allow_nan=False)
     path = Path(folder) / "results.json"
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
     return path
 
 

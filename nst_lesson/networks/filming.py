@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..paths import atomic_path, locked
+from ..paths import locked, write_text
 from ..pictures.films import read_film, write_film
 from ..pictures.images import load_image, save_image
 from ..pictures.motion import steadied
@@ -73,8 +73,7 @@ def _begin(folder: Path, settings: Mapping[str, object]) -> None:
         return
     for file in folder.glob("*.jpg"):
         file.unlink()
-    with atomic_path(record) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(record, text)
 
 
 def _frame(folder: Path, number: int) -> Path:
