@@ -237,3 +237,10 @@ def test_a_title_is_drawn_as_it_is_whatever_the_file_is_called(name):
     ]
     for figure in figures:
         figure.metadata["alt"].encode()  # a notebook can hold it
+
+
+def test_nothing_to_draw_is_one_line():
+    with pytest.raises(ParameterError, match="L-BFGS has no steps to draw"):
+        plot_losses({"L-BFGS": []})
+    with pytest.raises(ParameterError, match="no boxes to draw"):
+        show_diagram({}, [])

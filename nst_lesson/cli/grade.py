@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Judge every answer in the folder and write the table."""
     from ..course.grade import grade, write_marks
 
-    if arguments.out.suffix != ".csv":
+    if arguments.out.suffix.lower() != ".csv":
         raise LessonError(f"{arguments.out}: the table is written as .csv")
     check_output(arguments.out, (), arguments.overwrite)
     students = grade(arguments.folder)

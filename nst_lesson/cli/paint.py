@@ -103,7 +103,7 @@ def _named(style: str) -> tuple[str, float]:
     if not name or user_path(style).exists():
         return style, 1.0
     if not 0 < weight < 1e9:
-        raise LessonError(f"the weight in --style {style} is {text}: give a number above 0")
+        raise LessonError(f"the weight in --style {style} is {text}: give a number above 0 and below 1e9")
     return name, weight
 
 

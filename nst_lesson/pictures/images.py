@@ -185,6 +185,15 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(_to_levels(picture.permute(1, 2, 0)))
 
 
+def encoded(image: Tensor, format: str, longer: int | None = None, **options: Any) -> bytes:
+    """A picture as the bytes of a file; `longer` bounds its longer side in pixels, `options` go to Pillow's `save`."""
+    picture, buffer = to_pil(image), io.BytesIO()
+    if longer:
+        picture.thumbnail((longer, longer))
+    picture.save(buffer, format=format, **options)
+    return buffer.getvalue()
+
+
 def check_images(**images: Tensor) -> None:
     """Raise ParameterError unless every named picture is a float tensor of shape (1, 3, H, W)."""
     for name, image in images.items():

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
-from ..errors import unknown
+from ..errors import ParameterError, unknown
 from ..pictures.images import to_pil
 from .show import figure_image, plain
 
@@ -29,8 +29,10 @@ def show_diagram(
     """Boxes on a grid, {text: (column, row)} with row 0 on top, and arrows from box to box, as one JPEG.
 
     A box named in `pictures` shows that picture (1, 3, H, W), in [0, 1], above its text. `width` is in inches. Raises
-    ParameterError for an arrow or a picture whose box is not there.
+    ParameterError for no boxes, and for an arrow or a picture whose box is not there.
     """
+    if not boxes:
+        raise ParameterError("there are no boxes to draw: give at least one")
     for name in [*(end for arrow in arrows for end in arrow), *(pictures or {})]:
         if name not in boxes:
             raise unknown("box", name, boxes)

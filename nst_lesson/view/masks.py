@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import operator
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..pictures.images import check_images, to_pil
+from ..pictures.images import check_images, encoded
 
 MAX_REGIONS = 1 << 16  # a pixel's region travels in two bytes
 
@@ -58,14 +57,12 @@ class MaskPainter(anywidget.AnyWidget):
             taken = [operator.index(label) for label in chosen]
         except TypeError:
             raise ParameterError(f"chosen is {chosen!r}; give labels of regions, such as [0, 3]") from None
-        picture, buffer = to_pil(image), io.BytesIO()
-        picture.thumbnail((2 * size, 2 * size))  # twice, for screens with small pixels
-        picture.save(buffer, format="jpeg", quality=85)
+        picture = encoded(image, "jpeg", 2 * size, quality=85)  # twice the size, for screens with small pixels
         super().__init__(
             _labels=labels,
             _places=b"" if self._regions is None else self._regions.astype("<u2").tobytes(),
             _painted=bytes((height * width + 7) // 8),
-            _picture=buffer.getvalue(),
+            _picture=picture,
             _shape=[height, width],
             _width=round(size * width / max(height, width)),
             chosen=taken,

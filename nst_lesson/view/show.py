@@ -113,7 +113,10 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
     """The loss of each run against its steps, both axes logarithmic; with `terms`, each of its terms as a thin line.
 
     A term that begins near zero, as content does, does not stretch the axis: it reaches down to where the lines end.
+    Raises ParameterError for a run without steps.
     """
+    if empty := [name for name, steps in runs.items() if not steps]:
+        raise ParameterError(f"{printable(empty[0])} has no steps to draw: run it first")
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
     axis, ends = figure.subplots(), []
     for name, steps in runs.items():

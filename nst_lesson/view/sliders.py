@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Mapping
 
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..pictures.images import check_images, to_pil
+from ..pictures.images import check_images, encoded
 
 QUALITY = 65  # of the JPEGs: two busy pictures of 384 x 384 pixels stay below 90 KB
 
@@ -107,7 +106,5 @@ class PictureSlider:
 
 def _embedded(image: Tensor, size: int) -> str:
     """A picture as a data address, which puts it into the page itself."""
-    picture, buffer = to_pil(image), io.BytesIO()
-    picture.thumbnail((size, size))
-    picture.save(buffer, format="jpeg", quality=QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    data = encoded(image, "jpeg", size, quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import base64
 import html
-import io
 import random
 import threading
 import time
@@ -29,7 +28,7 @@ from ..methods.gatys import Step, transfer
 from ..methods.losses import FeatureExtractor, gram_matrix, layer_shares, style_loss
 from ..methods.objective import STYLE_SHARES, STYLE_WEIGHT, Term
 from ..networks.backbones import STYLE_LAYERS, Backbone, layer_names
-from ..pictures.images import check_images, load_image, to_pil
+from ..pictures.images import check_images, encoded, load_image
 from .show import show_images, show_maps
 
 REDRAW_SECONDS = 0.2  # five pictures a second are enough for the eye and for a slow connection
@@ -210,9 +209,7 @@ class LiveTransfer(Worker):
         self.bar.value, self.bar.description = step.index, f"step {step.index}"
 
     def _show(self, image: Tensor) -> None:
-        buffer = io.BytesIO()
-        to_pil(image).save(buffer, format="jpeg", quality=88)
-        self.picture.value, self.picture.layout.visibility = buffer.getvalue(), "visible"
+        self.picture.value, self.picture.layout.visibility = encoded(image, "jpeg", quality=88), "visible"
 
 
 class StyleMixer(LiveTransfer):
@@ -487,9 +484,7 @@ class BlindVote(ipywidgets.VBox):
 
 def _download(image: Tensor, name: str) -> str:
     """A link that looks like a button and saves a picture, which is in the link itself."""
-    buffer = io.BytesIO()
-    to_pil(image).save(buffer, format="png")
-    address = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    address = "data:image/png;base64," + base64.b64encode(encoded(image, "png")).decode()
     return f'<a class="jupyter-button" download="{name}" href="{address}">Save picture</a>'
 
 
