@@ -126,7 +126,7 @@ def test_chance_is_not_zero_and_small_beside_a_style_distance(found):
 
 
 def test_a_larger_picture_keeps_more_of_the_photograph_and_coarse_to_fine_brings_the_marks_back(found):
-    half, double, whole, coarse_to_fine, _ = found["size"].values()
+    half, whole, double, coarse_to_fine, _ = found["size"].values()
     assert half > 1.2 * whole and whole > 1.1 * double
     assert coarse_to_fine > 1.03 * double
 
