@@ -223,5 +223,5 @@ def test_import_leaves_jupyter_pyplot_and_torchvision_alone():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {name.split(".")[0] for name in out.stdout.split()}  # without what ipywidgets 7 itself loads
     assert not loaded & {"papermill", "nbconvert", "nbformat", "nbclient", "jupyterlab", "jupyter_client", "ipykernel"}
-    assert "torchvision" not in loaded  # half of the seconds that each command and each lesson begins with
+    assert "torchvision" not in loaded  # a third of the seconds that each command begins with
     assert "matplotlib.pyplot" not in out.stdout.split()  # importing it chooses a backend for the whole process

@@ -17,7 +17,7 @@ from ..paths import data_dir
 from ..pictures.images import load_image, photo_names
 from .weights import Published, fetch, load_weights, read_weights
 
-if TYPE_CHECKING:  # elsewhere where it is needed: torchvision takes half the seconds of a whole `import nst_lesson`
+if TYPE_CHECKING:  # elsewhere where it is needed: torchvision takes a third of the seconds of `import nst_lesson`
     from torchvision.models import WeightsEnum
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

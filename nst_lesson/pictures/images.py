@@ -356,7 +356,7 @@ def _to_picture(image: Image.Image, label: str, size: int | None, upsample: bool
     return _to_rgb(image, label).resize(target if image.size == stored else target[::-1], Image.Resampling.LANCZOS)
 
 
-# torchvision has functions for the next two, and takes half the seconds of a whole `import nst_lesson` to import.
+# torchvision has functions for the next two, and takes a third of the seconds of `import nst_lesson`.
 def _to_tensor(picture: Image.Image) -> Tensor:
     """A picture in mode "RGB", "L" or "F" as float32 (C, H, W); levels from 0 to 255 become [0, 1]."""
     pixels = torch.from_numpy(np.array(picture))
