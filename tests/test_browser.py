@@ -31,11 +31,13 @@ from nst_lesson.networks.backbones import STYLE_LAYERS
 from nst_lesson.pictures.images import load_image, save_image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
+expect = playwright.expect  # waits; a bare assert on the page would meet it between two messages of the kernel
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 PICTURES = Path(__file__).parents[1] / ".browser"
 PATIENCE = 600  # seconds after which something hangs, also on a busy machine
+expect.set_options(timeout=1000 * PATIENCE)
 HERE = ("127.0.0.1", "localhost")
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 
@@ -239,9 +241,9 @@ def test_lesson_03_runs_and_explores_an_own_picture(new_page, lab, tmp_path):
     with page.expect_file_chooser() as chooser:
         explorer.get_by_role("button", name="Own picture").click()
     chooser.value.set_files(tmp_path / "mine.jpg")
+    expect(explorer.locator("select").first).to_have_value("own picture 1")
     wait_for_another(page, matrices, shown)
-    assert explorer.locator("select").first.input_value() == "own picture 1"
-    assert "relu2_1: G and A are 64 × 64" in explorer.inner_text()
+    expect(explorer).to_contain_text("relu2_1: G and A are 64 × 64")
 
 
 def test_lesson_04_paints_live_while_the_kernel_answers_and_stops(new_page, lab):
@@ -252,21 +254,22 @@ def test_lesson_04_paints_live_while_the_kernel_answers_and_stops(new_page, lab)
     live = page.locator(".jp-OutputArea .widget-vbox", has=page.locator(".widget-hprogress"))
     run, stop = (live.locator("button", has_text=name) for name in ("Run", "Stop"))
     picture = live.locator("img")
-    assert stop.is_disabled()
+    expect(stop).to_be_disabled()
     first = picture.get_attribute("src")
     run.click()
     second = wait_for_another(page, picture, first)
     wait_for_another(page, picture, second)
     assert re.search(r"at step \d+", run_cell(page, "at step"))
-    assert run.is_disabled() and stop.is_enabled()  # it still paints
+    expect(run).to_be_disabled()  # it still paints
+    expect(stop).to_be_enabled()
     live.scroll_into_view_if_needed()
     keep(page, "lesson-04-live")
     stop.click()
-    page.wait_for_function("button => !button.disabled", arg=run.element_handle())
-    assert stop.is_disabled()
-    shown = picture.get_attribute("src")
+    expect(run).to_be_enabled()
+    expect(stop).to_be_disabled()
     step = run_cell(page, "at step")
-    assert live.locator(".widget-hprogress .widget-label").inner_text() in step
+    shown = picture.get_attribute("src")
+    expect(live.locator(".widget-hprogress .widget-label")).to_have_text(step.removeprefix("at "))
     assert run_cell(page, "at step") == step and picture.get_attribute("src") == shown
 
 
@@ -277,7 +280,8 @@ def test_a_lesson_that_was_not_run_shows_its_stored_pictures(new_page, lab):
     lab.open(page, "05_what_matters.ipynb")
     before, after = (page.locator(f".jp-RenderedHTMLCommon img[alt={name}]") for name in ("photo", "painted"))
     before.scroll_into_view_if_needed()
-    assert all(picture.evaluate("e => e.complete && e.naturalWidth > 0") for picture in (before, after))
+    for picture in (before, after):
+        page.wait_for_function("e => e.complete && e.naturalWidth > 0", arg=picture.element_handle())
     keep(after.locator("xpath=../.."), "stored")
     left, right = before.bounding_box(), after.bounding_box()
     assert left["width"] == pytest.approx(right["width"], abs=1) and left["x"] == pytest.approx(right["x"], abs=1)
@@ -329,7 +333,7 @@ def test_sliders_move_what_they_promise(new_page, lab):
     shown = wait_for_another(page, feature_map, None)
     move(page, explorer.locator(".widget-slider"), 0.6)
     wait_for_another(page, feature_map, shown)
-    assert re.search(r"channel (9|10) of 16", explorer.inner_text())
+    expect(explorer).to_contain_text(re.compile(r"channel (9|10) of 16"))
     keep(page, "layer-explorer")
     assert [slider.get_attribute("aria-label") for slider in page.get_by_role("slider").all()][2:] == [
         "channel", *STYLE_LAYERS, "β / α",
@@ -339,9 +343,7 @@ def test_sliders_move_what_they_promise(new_page, lab):
     shown = picture.get_attribute("src")
     move(page, mixer.locator(".widget-slider").first, 0.1)
     wait_for_another(page, picture, shown)
-    page.wait_for_function(
-        "bar => bar.textContent.includes('step 3')", arg=mixer.locator(".widget-hprogress").element_handle()
-    )
+    expect(mixer.locator(".widget-hprogress")).to_contain_text("step 3")
     keep(page, "style-mixer")
 
 
