@@ -54,7 +54,7 @@ HEAD_BATCHES = 60  # of four pictures, for the heads to begin with
 RATES = (0.007, 1e-3)  # of Muon for filters, of Adam for biases
 # What each layer's error counts. An optimizer brings the shallow Gram matrices nearest, so their errors show first.
 FEATURE_WEIGHTS = dict(zip(LAYERS, (1.0, 3.0, 2.0, 1.0, 0.5, 0.7, 0.7), strict=True))
-GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 12.0, 10.0, 4.0, 1.5), strict=True))
+GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 24.0, 30.0, 6.0, 1.5), strict=True))
 
 
 class Teacher:
