@@ -58,7 +58,7 @@ def test_the_error_grows_over_all_layers_of_the_network(results):
 def test_only_the_deep_layer_has_many_pre_images(results):
     first, *_, deep, longer = results["deviations"].values()
     assert deep > 3 * first
-    assert longer > 2 * first  # three times the steps do not make them one
+    assert longer > 2 * first  # twice the steps do not make them one
 
 
 def test_a_little_total_variation_helps_and_much_outvotes_the_features(results):
