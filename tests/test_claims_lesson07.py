@@ -1,5 +1,6 @@
 """What lesson 07 claims holds in the numbers of its own run: small here, at the defaults in `make soak`."""
 
+import itertools
 import json
 from statistics import median
 
@@ -60,7 +61,8 @@ def test_equal_steps_cannot_be_told_apart():
     rows = [losses for (_, steps), losses in stored().items() if steps == 628]
     assert [len(losses) for losses in rows] == [3, 3, 3]
     medians = [median(losses) for losses in rows]
-    assert max(medians) - min(medians) < min(max(losses) - min(losses) for losses in rows)
+    assert max(medians) - min(medians) < max(max(losses) - min(losses) for losses in rows)
+    assert all(min(one) < max(other) for one, other in itertools.permutations(rows, 2))  # they overlap
 
 
 def test_a_longer_training_pays_later(found):

@@ -18,9 +18,9 @@ def pixels(image):
     return np.asarray(Image.open(io.BytesIO(image.data)).convert("RGB"), dtype=float)
 
 
-def test_a_diagram_is_as_wide_as_asked_for_and_says_its_arrows():
-    image = nst.show_diagram(BOXES, [("photo", "network"), ("network", "loss")], width=5)
-    assert pixels(image).shape[1] == 5 * DPI
+def test_a_diagram_fills_the_page_and_says_its_arrows():
+    image = nst.show_diagram(BOXES, [("photo", "network"), ("network", "loss")])
+    assert pixels(image).shape[1] == 7.5 * DPI
     assert image.metadata["alt"] == "diagram: photo to network; network to loss"
 
 

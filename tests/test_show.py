@@ -170,9 +170,9 @@ def test_one_step_can_be_plotted():
 def test_a_figure_becomes_a_small_still_image(format, magic):
     figure = Figure(figsize=(2, 1))
     figure.subplots().plot([0, 1])
-    image = figure_image(figure, format, alt="a line that rises", dpi=100)
+    image = figure_image(figure, format, alt="a line that rises")
     assert image.data.startswith(magic) and image.metadata["alt"] == "a line that rises"
-    assert opened(image).size == (200, 100)
+    assert opened(image).size == (2 * DPI, DPI)
 
 
 def test_drawing_leaves_pyplot_alone():

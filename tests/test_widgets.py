@@ -1,9 +1,7 @@
 """The widgets, driven without a browser: what their controls do, and that no error is lost in their threads."""
 
-import base64
 import io
 import itertools
-import re
 import subprocess
 import sys
 import threading
@@ -21,7 +19,6 @@ from nst_lesson.methods.objective import Style
 from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
 from nst_lesson.pictures.images import load_image
 from nst_lesson.view import widgets
-from nst_lesson.view.film import show_film
 from nst_lesson.view.widgets import (
     REDRAW_SECONDS,
     BlindVote,
@@ -634,15 +631,3 @@ def test_a_blind_vote_turns_half_of_the_pairs_and_shows_what_its_key_says():
 def test_a_blind_vote_is_between_two(wrong):
     with pytest.raises(ParameterError, match="between two"):
         BlindVote(wrong)
-
-
-def test_a_film_is_shown_with_all_its_frames_and_its_times():
-    frames = [torch.full((1, 3, 16, 24), n / 4) for n in range(4)]
-    page = show_film(frames, "1 < 2", seconds=0.1).data
-    assert "1 &lt; 2" in page
-    with Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)"', page)[1]))) as film:
-        assert (film.n_frames, film.size) == (4, (24, 16))
-        film.load()
-        assert film.info["duration"] == 100
-    with pytest.raises(ParameterError, match="no frames"):
-        show_film([], "nothing")

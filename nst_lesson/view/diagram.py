@@ -16,6 +16,7 @@ from ..pictures.images import to_pil
 from .show import figure_image, plain
 
 WIDE, HIGH = 0.72, 0.66  # of a box, in cells of the grid
+WIDTH_INCHES = 7.5  # of the whole
 CELL_INCHES = 0.8  # the height of a cell
 
 
@@ -23,13 +24,11 @@ def show_diagram(
     boxes: Mapping[str, tuple[float, float]],
     arrows: Sequence[tuple[str, str]],
     pictures: Mapping[str, Tensor] | None = None,
-    *,
-    width: float = 7.5,
 ) -> Image:
     """Boxes on a grid, {text: (column, row)} with row 0 on top, and arrows from box to box, as one JPEG.
 
-    A box named in `pictures` shows that picture (1, 3, H, W), in [0, 1], above its text. `width` is in inches. Raises
-    ParameterError for no boxes, and for an arrow or a picture whose box is not there.
+    A box named in `pictures` shows that picture (1, 3, H, W), in [0, 1], above its text. Raises ParameterError for no
+    boxes, and for an arrow or a picture whose box is not there.
     """
     if not boxes:
         raise ParameterError("there are no boxes to draw: give at least one")
@@ -37,11 +36,11 @@ def show_diagram(
         if name not in boxes:
             raise unknown("box", name, boxes)
     columns, rows = (1 + max(place[axis] for place in boxes.values()) for axis in (0, 1))
-    figure = Figure(figsize=(width, CELL_INCHES * rows))
+    figure = Figure(figsize=(WIDTH_INCHES, CELL_INCHES * rows))
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     axis.set_axis_off()
-    shape = width / columns / CELL_INCHES  # of a cell, its width over its height
+    shape = WIDTH_INCHES / columns / CELL_INCHES  # of a cell, its width over its height
     patches = {name: _box(axis, name, place, (pictures or {}).get(name), shape) for name, place in boxes.items()}
     for start, end in arrows:
         style = {"arrowstyle": "-|>", "color": "0.35", "patchA": patches[start], "patchB": patches[end]}

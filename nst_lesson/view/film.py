@@ -13,11 +13,12 @@ from torch import Tensor
 from ..errors import ParameterError, printable
 from ..pictures.images import check_images, to_pil
 
+MILLISECONDS = 80  # of a frame
 QUALITY = 25  # of the WebP: two seconds of brush strokes at 256 pixels a side are 0.3 MB in a notebook
 
 
-def show_film(frames: Sequence[Tensor], title: str, *, seconds: float = 0.08) -> HTML:
-    """Frames (1, 3, H, W) in [0, 1], each for so many seconds, again and again, above their title.
+def show_film(frames: Sequence[Tensor], title: str) -> HTML:
+    """Frames (1, 3, H, W) in [0, 1], again and again, above their title.
 
     They are stored as one animated WebP, a fraction of what a GIF takes. Raises ParameterError where there are none.
     """
@@ -26,7 +27,7 @@ def show_film(frames: Sequence[Tensor], title: str, *, seconds: float = 0.08) ->
     check_images(**{f"frame {number}": frame for number, frame in enumerate(frames)})
     first, *rest = map(to_pil, frames)
     buffer, text = io.BytesIO(), html.escape(printable(title))
-    options = {"quality": QUALITY, "method": 6, "duration": round(1000 * seconds), "loop": 0}
+    options = {"quality": QUALITY, "method": 6, "duration": MILLISECONDS, "loop": 0}
     first.save(buffer, "webp", save_all=True, append_images=rest, **options)
     source = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
     return HTML(f'<figure style="margin: 0"><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>')

@@ -139,11 +139,11 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
     return figure_image(figure, "png", alt="loss against steps: " + ", ".join(runs))
 
 
-def figure_image(figure: Figure, format: str = "png", *, alt: str, dpi: int = DPI) -> Image:
+def figure_image(figure: Figure, format: str = "png", *, alt: str) -> Image:
     """A matplotlib figure as a still "png" or "jpeg", which a notebook stores; `alt` says in words what it shows."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"pil_kwargs": {"quality": JPEG_QUALITY, "optimize": True}} if format == "jpeg" else {}
-    figure.savefig(buffer, format=format, dpi=dpi, **options)
+    figure.savefig(buffer, format=format, dpi=DPI, **options)
     words = printable(" ".join(alt.split()))
     return Image(data=buffer.getvalue(), format=format, metadata={"alt": words})  # IPython 7 has no argument alt
 
