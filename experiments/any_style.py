@@ -10,7 +10,8 @@ The network was trained for about 2,000 steps with an earlier form of the same l
 
     nst-lesson train any --start FIRST --images DIR --precision bf16 --size 128 --steps 2500 --out OUT
 
-and, when its encoder, the pocket network, had been trained on, for 2,000 steps more in the same way. DIR held 628 photographs of COCO and thirty links to each of nine other paintings.
+and, when its encoder, the pocket network, had been trained on, for 2,000 steps more in the same way. DIR held 628
+photographs of COCO and thirty links to each of nine other paintings.
 """
 
 from __future__ import annotations
