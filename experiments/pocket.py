@@ -1,10 +1,10 @@
 """Train the pocket network: a slim VGG-19 that judges pictures as Oxford's VGG-16 does (Hinton et al. 2015).
 
 What matters is what an optimizer makes of the student: it searches for just those pictures which the student takes
-for right. So the student learns from three
-kinds of pictures: crops of photographs and paintings, such crops mixed and drowned in noise, and pictures that are
-being painted *as the student itself judges them*, at many settings. On all of them its features and their Gram matrices
-are compared with the teacher's.
+for right. So the student learns from three kinds of pictures: crops of photographs and paintings, such crops mixed and
+drowned in noise, and pictures that are being painted *as the student itself judges them*, at many settings. On all of
+them its features and their Gram matrices are compared with the teacher's; and of every picture that is being painted
+the student has to say how its Gram matrices differ from those of its painting.
 
 Linear heads bring the student's features to the teacher's. When training ends, each head W becomes the square map
 (W'W)^(1/2), which keeps every distance |W F| and every Gram distance |W G W'| at the student's own width.
@@ -13,7 +13,8 @@ Linear heads bring the student's features to the teacher's. When training ends, 
     NST_LESSON_WEIGHTS=DIR python experiments/pocket.py export --images DIR --paintings DIR --state FILE \\
         --validation DIR --out pocket.safetensors
 
-`train` goes on from FILE if it is there. With one thread (OMP_NUM_THREADS=1) it leaves the other cores to others.
+`train` goes on from FILE if it is there. It wants a GPU (`--device cuda`), where a step takes about a twentieth of a
+second, and some processor cores that cut pictures for it (`--workers`).
 """
 
 from __future__ import annotations
@@ -22,13 +23,10 @@ import argparse
 import copy
 import json
 import math
-import os
-import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -37,6 +35,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 import nst_lesson as nst
 from nst_lesson.methods.distillation import layer_errors, products, square_root
@@ -45,16 +44,21 @@ from nst_lesson.paths import atomic_path
 
 CONTENT_LAYERS = ("relu3_3", "relu4_2")
 LAYERS = (*STYLE_LAYERS, *CONTENT_LAYERS)  # those that get a metric
-SHALLOW_LAYERS = ("relu1_1", "relu2_1")
 # Of the teacher's channels at each layer, the directions with the most energy: more than a student can follow.
 RANKS = dict(zip(LAYERS, (24, 96, 160, 288, 320, 192, 320), strict=True))
 SHARES = {"relu1_1": 0.3, "relu2_1": 0.6, "relu3_1": 1.0, "relu4_1": 0.2, "relu5_1": 0.05}  # a painter's choice
-SIZE = 160  # pixels of a crop
-HEAD_BATCHES = 60  # of four pictures, for the heads to begin with
+SIZE = 192  # pixels of a crop
+# Pictures of a step: new ones, and those being painted, each with its painting and its photograph. EASEL stand there.
+FRESH, PAINTED, EASEL = 20, 20, 80
+COMMISSIONS = 2  # new ones a step
+HEAD_BATCHES = 12  # of FRESH pictures, for the heads to begin with
 RATES = (0.007, 1e-3)  # of Muon for filters, of Adam for biases
 # What each layer's error counts. An optimizer brings the shallow Gram matrices nearest, so their errors show first.
 FEATURE_WEIGHTS = dict(zip(LAYERS, (1.0, 3.0, 2.0, 1.0, 0.5, 0.7, 0.7), strict=True))
 GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 24.0, 30.0, 6.0, 1.5), strict=True))
+PAINTED_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 2.5, 3.0, 3.0, 6.0), strict=True))
+# Three times the relative Gram distance to the painting that VGG-16 leaves in its own pictures (100 steps, 384 px).
+NEAR = dict(zip(STYLE_LAYERS, (0.007, 0.004, 0.01, 0.19, 0.5), strict=True))
 
 
 class Teacher:
@@ -64,24 +68,27 @@ class Teacher:
     ever fire would then have most of the say where they do (one of relu1_1 up to 80 % of a painting's Gram matrix).
     """
 
-    def __init__(self) -> None:
-        self.network = nst.load_backbone("vgg16-caffe")
-        photos = [self.network(nst.load_image(name, 256), LAYERS) for name in nst.photo_names()]
+    def __init__(self, device: torch.device) -> None:
+        self.network = nst.load_backbone("vgg16-caffe", device=device)
+        photos = [self.network(nst.load_image(name, 256, device=device), LAYERS) for name in nst.photo_names()]
         self.scale = {k: 1 / float(np.mean([f[k].mean().item() for f in photos])) for k in LAYERS}
         self.basis: dict[str, Tensor] = {}
 
     def __call__(self, image: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
         """Features of `image` (B, 3, H, W) in [0, 1]: {name: (B, C, H', W')}, float32; differentiable."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(image.device.type, torch.bfloat16):
             found = self.network(image.contiguous(memory_format=torch.channels_last), layers)
         return {k: f.float() * self.scale[k] for k, f in found.items()}
 
     @torch.no_grad()
-    def find_basis(self, images: Tensor) -> None:
-        """Choose for each layer the RANKS directions of most energy over `images`, each image counting alike."""
-        for name, f in self(images).items():
-            gram = products(f, f)
-            gram = (gram / gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]).sum(0)
+    def find_basis(self, batches: Iterable[Tensor]) -> None:
+        """Choose for each layer the RANKS directions of most energy over all images, each image counting alike."""
+        grams: dict[str, Tensor | float] = dict.fromkeys(LAYERS, 0.0)
+        for images in batches:
+            for name, f in self(images).items():
+                gram = products(f, f)
+                grams[name] = grams[name] + (gram / gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]).sum(0)
+        for name, gram in grams.items():
             self.basis[name] = torch.linalg.eigh(gram)[1].flip(1)[:, : RANKS[name]].contiguous()
 
     def project(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -109,7 +116,7 @@ class Student(nn.Module):
 
     def forward(self, image: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
         """The trunk's own features of `image` (B, 3, H, W), before any head: {name: (B, C, H', W')}, float32."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(image.device.type, torch.bfloat16):
             found = self.trunk(image.contiguous(memory_format=torch.channels_last), layers)
         return {k: f.float() for k, f in found.items()}
 
@@ -145,7 +152,8 @@ class Crops:
     def one(self) -> Tensor:
         """One crop (3, size, size), float32 in [0, 1]."""
         image = self.images[int(self.uniform(0, len(self.images) - 1e-6))]
-        side = int(self.uniform(self.size, max(self.size + 1, min(2.2 * self.size, min(image.shape[1:])))))
+        largest = max(1.0, min(image.shape[1:]) / self.size)
+        side = int(self.size * largest ** self.uniform(0, 1))  # up to the whole painting, as it is used
         top, left = (int(self.uniform(0, n - side + 1 - 1e-6)) for n in image.shape[1:])
         crop = image[None, :, top : top + side, left : left + side].float() / 255
         crop = F.interpolate(crop, size=(self.size, self.size), mode="bilinear", antialias=True, align_corners=False)[0]
@@ -168,56 +176,57 @@ class Crops:
         return torch.lerp(crop, self.noise(), self.uniform(0, 1) ** 2)
 
 
-@dataclass
-class Lesson:
-    """Pictures (B, 3, H, W), the teacher's projected features of them, and the Gram matrices of these, by layer."""
+class Commission(NamedTuple):
+    """A picture to be painted: three pictures (3, H, W) and, as tensors without dimensions or (5,), its settings."""
 
-    pictures: Tensor
-    features: dict[str, Tensor]
-    grams: dict[str, Tensor]
-
-
-class Gallery:
-    """Pictures with the teacher's answers, which cost more than the student's step: each is used several times.
-
-    When it is full, a new picture takes the place of the oldest.
-    """
-
-    def __init__(self, count: int, size: int) -> None:
-        self.pictures = torch.zeros(count, size, size, 3, dtype=torch.float16)
-        sides = {k: size >> (int(k[4]) - 1) for k in LAYERS}
-        self.features = {k: torch.zeros(count, n, n, RANKS[k], dtype=torch.float16) for k, n in sides.items()}
-        self.grams = {k: torch.zeros(count, rank, rank) for k, rank in RANKS.items()}
-        self.filled = self.next = self.hung = 0
-        self.lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return self.filled
-
-    @torch.no_grad()
-    def put(self, pictures: Tensor, features: dict[str, Tensor]) -> None:
-        """Hang up pictures (B, 3, H, W) with their projected features."""
-        for i in range(len(pictures)):
-            grams = {name: products(f[i : i + 1], f[i : i + 1])[0] for name, f in features.items()}
-            with self.lock:
-                self.pictures[self.next] = pictures[i].permute(1, 2, 0)
-                for name, f in features.items():
-                    self.features[name][self.next] = f[i].permute(1, 2, 0)
-                    self.grams[name][self.next] = grams[name]
-                self.next = (self.next + 1) % len(self.pictures)
-                self.filled = min(self.filled + 1, len(self.pictures))
-                self.hung += 1
-
-    def draw(self, count: int, generator: torch.Generator) -> Lesson:
-        """`count` of its pictures, chosen at random."""
-        chosen = torch.randint(self.filled, (count,), generator=generator)
-        with self.lock:
-            features = {k: f[chosen].permute(0, 3, 1, 2).float() for k, f in self.features.items()}
-            return Lesson(self.pictures[chosen].permute(0, 3, 1, 2).float(), features, _pick(self.grams, chosen))
+    content: Tensor
+    style: Tensor
+    start: Tensor
+    shares: Tensor  # of the style layers, times the style weight
+    content_weight: Tensor
+    tv_weight: Tensor
+    rate: Tensor  # of Adam
+    life: Tensor  # steps of Adam
 
 
-def _pick(tensors: dict[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
-    return {k: t[chosen] for k, t in tensors.items()}
+class Supply(IterableDataset):
+    """Without end: FRESH new pictures (FRESH, 3, SIZE, SIZE), and COMMISSIONS commissions for the easel."""
+
+    def __init__(self, photos: list[Tensor], paintings: list[Tensor], seed: int) -> None:
+        self.photos, self.paintings, self.seed = photos, paintings, seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, list[Commission]]]:
+        worker = get_worker_info()
+        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * (worker.id if worker else 0))
+        photos, paintings = (Crops(images, SIZE, generator) for images in (self.photos, self.paintings))
+        while True:
+            pictures = torch.stack([fresh(photos, paintings) for _ in range(FRESH)])
+            yield pictures, [commission(photos, paintings) for _ in range(COMMISSIONS)]
+
+
+def fresh(photos: Crops, paintings: Crops) -> Tensor:
+    """A new picture (3, SIZE, SIZE): half of them are plain photographs, a quarter plain paintings."""
+    kind = photos.uniform(0, 1)
+    if kind < 0.75:
+        return (photos if kind < 0.5 else paintings).one()
+    return (photos if kind < 0.9 else paintings).spoiled()
+
+
+def commission(photos: Crops, paintings: Crops) -> Commission:
+    """A photograph, a painting, a start and settings, as a student of the course might choose them."""
+    uniform = photos.uniform
+    content = photos.one() if uniform(0, 1) < 0.85 else paintings.one()
+    style = paintings.one() if uniform(0, 1) < 0.8 else photos.one()
+    kind, noise = uniform(0, 1), photos.noise()
+    mixture = torch.lerp(content, noise, uniform(0.2, 0.8))
+    start = content if kind < 0.65 else noise if kind < 0.8 else mixture
+    tilt = uniform(0, 1) if uniform(0, 1) < 0.5 else float(uniform(0, 1) < 0.6)  # 0: equal shares, 1: SHARES
+    jitter = torch.exp(0.4 * torch.randn(len(STYLE_LAYERS), generator=photos.generator))
+    shares = torch.tensor([SHARES[name] for name in STYLE_LAYERS]) ** tilt * jitter
+    shares = shares / shares.sum() * 300 ** uniform(0, 1)
+    content_weight = float(uniform(0, 1) < 0.9)  # the others are textures
+    rest = content_weight, uniform(0, 20), uniform(0.015, 0.04), int(20 * 10 ** uniform(0, 1))
+    return Commission(content, style, start, shares, *map(torch.tensor, rest))
 
 
 def energy(x: Tensor) -> Tensor:
@@ -228,40 +237,33 @@ def energy(x: Tensor) -> Tensor:
 class Easel:
     """Pictures on their way from a photograph, or noise, to a painting, as the current student judges them.
 
-    Each lives for 20 to 200 steps of Adam, long enough for what the student overlooks to show up, and has settings of
-    its own: the style weight, the layers' shares, the smoothness, the learning rate, with content or without.
+    Each lives for 20 to 200 steps of Adam, long enough for what the student overlooks to show up.
     """
 
-    def __init__(self, photos: Crops, paintings: Crops, count: int) -> None:
-        self.photos, self.paintings = photos, paintings
-        self.pictures, self.content, self.style, self.m, self.v = torch.zeros(5, count, 3, photos.size, photos.size)
-        self.shares = torch.zeros(count, len(STYLE_LAYERS))  # times the style weight
-        self.content_weight, self.tv_weight, self.rate, self.age, self.life = torch.zeros(5, count)
+    def __init__(self, commissions: Sequence[Commission], device: torch.device) -> None:
+        columns = (torch.stack(column).to(device) for column in zip(*commissions, strict=True))
+        self.content, self.style, self.pictures, self.shares, self.content_weight, self.tv_weight, self.rate, life = (
+            columns
+        )
+        self.m, self.v = torch.zeros_like(self.pictures), torch.zeros_like(self.pictures)
+        self.age, self.life = torch.zeros(len(commissions)), life.float().cpu()  # there, nobody waits for a GPU
 
-    def begin(self, i: int) -> None:
-        """Put a new picture in place i."""
-        photos, uniform = self.photos, self.photos.uniform
-        self.content[i] = photos.one() if uniform(0, 1) < 0.85 else self.paintings.one()
-        self.style[i] = self.paintings.one() if uniform(0, 1) < 0.8 else photos.one()
-        kind, noise = uniform(0, 1), photos.noise()
-        mixture = torch.lerp(self.content[i], noise, uniform(0.2, 0.8))
-        self.pictures[i] = self.content[i] if kind < 0.65 else noise if kind < 0.8 else mixture
-        tilt = uniform(0, 1) if uniform(0, 1) < 0.5 else float(uniform(0, 1) < 0.6)  # 0: equal shares, 1: SHARES
-        jitter = torch.exp(0.4 * torch.randn(len(STYLE_LAYERS), generator=photos.generator))
-        shares = torch.tensor([SHARES[name] for name in STYLE_LAYERS]) ** tilt * jitter
-        self.shares[i] = shares / shares.sum() * 300 ** uniform(0, 1)
-        self.content_weight[i] = float(uniform(0, 1) < 0.9)  # the others are textures
-        self.tv_weight[i], self.rate[i] = uniform(0, 20), uniform(0.015, 0.04)
-        self.life[i], self.age[i] = int(20 * 10 ** uniform(0, 1)), 0
-        self.m[i] = self.v[i] = 0
+    def accept(self, commissions: Iterable[Commission], places: range) -> None:
+        """Begin the commissions in those of `places` whose pictures are done; what finds no place is dropped."""
+        done = [i for i in places if self.age[i] >= self.life[i]]
+        for i, new in zip(done, commissions, strict=False):
+            self.content[i], self.style[i], self.pictures[i] = new.content, new.style, new.start
+            self.shares[i], self.content_weight[i], self.tv_weight[i] = new.shares, new.content_weight, new.tv_weight
+            self.rate[i], self.life[i], self.age[i] = new.rate, new.life, 0
+            self.m[i] = self.v[i] = 0
 
-    def student_targets(self, student: Student, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def student_targets(self, student: Student, chosen: slice) -> tuple[dict[str, Tensor], Tensor]:
         """Gram matrices of the paintings, features of the photographs at relu4_2, as the student has them."""
         with torch.no_grad():
             grams = {k: products(f, f) for k, f in student(self.style[chosen], STYLE_LAYERS).items()}
             return grams, student(self.content[chosen], ("relu4_2",))["relu4_2"]
 
-    def student_loss(self, student: Student, features: dict[str, Tensor], targets: Any, chosen: Tensor) -> Tensor:
+    def student_loss(self, student: Student, features: dict[str, Tensor], targets: Any, chosen: slice) -> Tensor:
         """The relative style transfer objective behind the student's heads, without smoothness: (B,)."""
         grams, content = targets
         metric = student.heads["relu4_2"].T @ student.heads["relu4_2"]
@@ -273,47 +275,57 @@ class Easel:
             loss = loss + share * (change * change.mT).sum((1, 2)) / (whole * whole.mT).sum((1, 2))
         return loss
 
-    def move(self, chosen: Tensor, gradient: Tensor) -> None:
+    def move(self, chosen: slice, gradient: Tensor) -> None:
         """One step of Adam along `gradient` and that of the smoothness, clamped to [0, 1]."""
-        x = self.pictures[chosen].requires_grad_()
-        smoothness = sum((d.square().flatten(1).mean(1) for d in (x.diff(dim=2), x.diff(dim=3))), torch.zeros(()))
+        x = self.pictures[chosen].detach().requires_grad_()
+        smoothness = sum(d.square().flatten(1).mean(1) for d in (x.diff(dim=2), x.diff(dim=3)))
         gradient = gradient + torch.autograd.grad((self.tv_weight[chosen] * smoothness).sum(), x)[0]
         self.age[chosen] += 1
-        age, rate = (t[chosen].view(-1, 1, 1, 1) for t in (self.age, self.rate))
+        age, rate = (t[chosen].to(x.device).view(-1, 1, 1, 1) for t in (self.age, self.rate))
         m = self.m[chosen] = torch.lerp(self.m[chosen], gradient, 0.1)
         v = self.v[chosen] = torch.lerp(self.v[chosen], gradient**2, 0.01)
         step = (m / (1 - 0.9**age)) / ((v / (1 - 0.99**age)).sqrt() + 1e-12)
         self.pictures[chosen] = (x.detach() - rate * step).clamp(0, 1)
 
-    def visit(self, student: Student, chosen: Tensor, moves: int = 4) -> Tensor:
-        """Paint on for some moves, and show the chosen pictures (B, 3, H, W)."""
-        for i in chosen.tolist():
-            if self.age[i] >= self.life[i]:
-                self.begin(i)
+    def paint(self, student: Student, places: range, moves: int = 4) -> Tensor:
+        """Paint on for some moves; then the pictures in `places` with their paintings and photographs, (3 B, 3, H, W).
+
+        In this order, as `distillation_loss` wants it.
+        """
+        chosen = slice(places.start, places.stop)
         targets = self.student_targets(student, chosen)
         for _ in range(moves):
-            x = self.pictures[chosen].requires_grad_()
+            x = self.pictures[chosen].clone().requires_grad_()
             loss = self.student_loss(student, student(x), targets, chosen)
             self.move(chosen, torch.autograd.grad(loss.sum(), x)[0])
-        return self.pictures[chosen]
+        return torch.cat([self.pictures[chosen], self.style[chosen], self.content[chosen]])
 
 
-def distillation_loss(student: Student, mine: dict[str, Tensor], lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
-    """The feature errors of all layers plus the Gram errors of the style layers, and both by name.
+def distillation_loss(
+    student: Student, mine: dict[str, Tensor], target: dict[str, Tensor], painted: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What the student, with features `mine`, has wrong of the `target` (projected features); the sum, and by name.
 
-    `mine` are the student's features of the lesson's pictures. The last two pictures do for the shallow layers, which
-    have positions in plenty.
+    - At all layers the relative squared error of the features, at the style layers that of their Gram matrices.
+    - The first `painted` samples are pictures that are being painted, as many after them their paintings, in the same
+      order. An optimizer brings their Gram matrices together as the student sees them; what is left between them as
+      the teacher sees them is what the student overlooks. Hence at the style layers the error of this *difference*,
+      relative to the difference itself and to what VGG-16 leaves of it in its own pictures (NEAR).
     """
-    loss, terms = torch.zeros(()), {}
+    loss, terms = torch.zeros((), device=target["relu1_1"].device), {}
     for name in LAYERS:
-        part = slice(-2 if name in SHALLOW_LAYERS else None, None)
-        f, t, wanted = (x[name][part] for x in (mine, lesson.features, lesson.grams))
-        g, cross = products(f, f), products(t, f)
-        error, gram = layer_errors(student.heads[name], g, cross, wanted)
-        loss, terms[name] = loss + FEATURE_WEIGHTS[name] * error, error.item()
+        f, t, head = mine[name], target[name], student.heads[name]
+        g, wanted = products(f, f), products(t, t)
+        error, gram = layer_errors(head, g, products(t, f), wanted)
+        loss, terms[name] = loss + FEATURE_WEIGHTS[name] * error, error
         if name in STYLE_LAYERS:
-            loss, terms[f"gram {name}"] = loss + GRAM_WEIGHTS[name] * gram, gram.item()
-    return loss, terms
+            styles = wanted[painted : 2 * painted]
+            true = wanted[:painted] - styles
+            astray = head @ (g[:painted] - g[painted : 2 * painted]) @ head.T - true
+            astray = (energy(astray) / (energy(true) + NEAR[name] * energy(styles))).mean()
+            loss = loss + GRAM_WEIGHTS[name] * gram + PAINTED_WEIGHTS[name] * astray
+            terms |= {f"gram {name}": gram, f"painted {name}": astray}
+    return loss, {name: term.detach() for name, term in terms.items()}
 
 
 class Muon(torch.optim.Optimizer):
@@ -338,64 +350,44 @@ class Muon(torch.optim.Optimizer):
                 for _ in range(5):
                     xx = x @ x.T
                     x = 3.4445 * x + (-4.7750 * xx + 2.0315 * xx @ xx) @ x
-                norm = self.state[p].setdefault("norm", p.norm())
-                p.add_(x.view_as(p), alpha=-group["lr"] * norm.item() / math.sqrt(2 * len(p)))
+                norm = self.state[p].setdefault("norm", p.norm().item())
+                p.add_(x.view_as(p), alpha=-group["lr"] * norm / math.sqrt(2 * len(p)))
                 if group["keep_norm"]:  # filters that grow make rates fade, and biases small
                     p.mul_(norm / p.norm())
 
 
 class Trainer:
-    """A training that can be interrupted: everything but the gallery, which fills again, is in `state_dict`.
+    """A training that can be interrupted; the easel's pictures begin anew then.
 
-    For the first tenth of `minutes` the student sees the gallery alone: its own judgment is no guide yet to what an
-    optimizer will show it. The learning rate falls to zero in the last nine tenths.
+    The learning rate falls to zero in the last nine tenths of `minutes`.
     """
 
-    def __init__(self, teacher: Teacher, photos: list[Tensor], paintings: list[Tensor], minutes: float, seed: int):
+    def __init__(self, teacher: Teacher, supply: Iterable[Any], minutes: float, device: torch.device, seed: int):
         torch.manual_seed(seed)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.teacher, self.minutes, self.gone, self.index = teacher, minutes, 0.0, 0
-        self.photos, self.paintings = (Crops(images, SIZE, self.generator) for images in (photos, paintings))
-        self.gallery, self.easel = Gallery(300, SIZE), Easel(self.photos, self.paintings, count=8)
-        self.turn = 0
-        self.student = Student()
+        self.teacher, self.minutes, self.gone, self.index, self.device = teacher, minutes, 0.0, 0, device
+        self.supply = iter(supply)
+        self.student = Student().to(device)
         convs = [m for m in self.student.trunk.body if isinstance(m, nn.Conv2d)]
         groups = [{"params": [m.weight for m in convs]}, {"params": [*self.student.heads.values()], "keep_norm": False}]
         self.optimizers = Muon(groups), torch.optim.Adam([m.bias for m in convs])
-        teacher.find_basis(torch.stack([self.fresh() for _ in range(60)]))
-        fit_heads(self.student, teacher, (torch.stack([self.fresh() for _ in range(4)]) for _ in range(HEAD_BATCHES)))
+        batches = [next(self.supply) for _ in range(max(HEAD_BATCHES, EASEL // COMMISSIONS))]
+        self.easel = Easel([new for _, several in batches for new in several][:EASEL], device)
+        pictures = [pictures.to(device) for pictures, _ in batches[:HEAD_BATCHES]]
+        teacher.find_basis(pictures)
+        fit_heads(self.student, teacher, pictures)
         self.average = copy.deepcopy(self.student)
 
-    def fresh(self) -> Tensor:
-        """A new picture (3, SIZE, SIZE)."""
-        return fresh(self.photos, self.paintings)
-
-    def hang(self) -> None:
-        """Keep the gallery full of new pictures, four for every step: the work of a thread of its own."""
-        os.nice(5)  # of this thread alone, on Linux
-        generator = torch.Generator().manual_seed(1_000_000 + self.index)
-        photos, paintings = (Crops(c.images, SIZE, generator) for c in (self.photos, self.paintings))
-        start = self.index
-        while self.gone < self.minutes:
-            if self.gallery.hung > 120 + 4 * (self.index - start):
-                time.sleep(0.05)
-                continue
-            picture = fresh(photos, paintings)[None]
-            with torch.no_grad():
-                self.gallery.put(picture, self.teacher.project(self.teacher(picture)))
-
-    def step(self) -> dict[str, float]:
-        """One step on four pictures of the gallery; every fourth, two being painted are hung there. Errors by name."""
-        while len(self.gallery) < 100:
-            time.sleep(0.1)
-        lesson = self.gallery.draw(4, self.generator)
-        if self.index % 4 == 0 and self.gone > 0.1 * self.minutes:
-            chosen = (torch.arange(2) + self.turn) % len(self.easel.age)
-            self.turn = int(chosen[-1]) + 1
-            painted = self.easel.visit(self.student, chosen)
-            with torch.no_grad():
-                self.gallery.put(painted, self.teacher.project(self.teacher(painted)))
-        loss, terms = distillation_loss(self.student, self.student(lesson.pictures), lesson)
+    def step(self) -> dict[str, Tensor]:
+        """One step on new pictures and on a part of those being painted. Errors by name, on the device."""
+        pictures, commissions = next(self.supply)
+        first = self.index * PAINTED % EASEL
+        places = range(first, first + PAINTED)
+        self.easel.accept(commissions, places)
+        painted = self.easel.paint(self.student, places)
+        pictures = torch.cat([painted, pictures.to(self.device, non_blocking=True)])
+        with torch.no_grad():
+            target = self.teacher.project(self.teacher(pictures))
+        loss, terms = distillation_loss(self.student, self.student(pictures), target, PAINTED)
         self.student.zero_grad()
         loss.backward()
         share = min(1, (self.index + 1) / 100, (1 - self.gone / self.minutes) / 0.9)
@@ -412,30 +404,18 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed training needs."""
-        easel = {k: v for k, v in vars(self.easel).items() if isinstance(v, Tensor)}
-        plain = {"index": self.index, "gone": self.gone, "turn": self.turn, "generator": self.generator.get_state()}
         networks = {"student": self.student.state_dict(), "average": self.average.state_dict()}
-        kept = {"basis": self.teacher.basis, "easel": easel}
-        return plain | networks | kept | {"optimizers": [o.state_dict() for o in self.optimizers]}
+        plain = {"index": self.index, "gone": self.gone, "basis": self.teacher.basis}
+        return plain | networks | {"optimizers": [o.state_dict() for o in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
-        self.index, self.gone, self.turn = state["index"], state["gone"], state["turn"]
-        self.generator.set_state(state["generator"])
+        self.index, self.gone = state["index"], state["gone"]
         self.student.load_state_dict(state["student"])
         self.average.load_state_dict(state["average"])
-        self.teacher.basis = state["basis"]
-        vars(self.easel).update(state["easel"])
+        self.teacher.basis = {k: basis.to(self.device) for k, basis in state["basis"].items()}
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-
-
-def fresh(photos: Crops, paintings: Crops) -> Tensor:
-    """A new picture (3, SIZE, SIZE): half of them are plain photographs, a quarter plain paintings."""
-    kind = photos.uniform(0, 1)
-    if kind < 0.75:
-        return (photos if kind < 0.5 else paintings).one()
-    return (photos if kind < 0.9 else paintings).spoiled()
 
 
 @torch.no_grad()
@@ -449,12 +429,15 @@ def fit_heads(student: Student, teacher: Teacher, batches: Iterable[Tensor]) -> 
             new = products(f, f).sum(0), products(t, f).sum(0)
             sums[name] = [a + b for a, b in zip(sums.get(name, (0, 0)), new, strict=True)]
     for name, (g, cross) in sums.items():
-        ridge = 1e-4 * g.diagonal().mean() * torch.eye(len(g))  # keeps a silent channel from making G singular
+        ridge = (
+            1e-4 * g.diagonal().mean() * torch.eye(len(g), device=g.device)
+        )  # keeps a silent channel from making G singular
         student.heads[name].data = torch.linalg.solve(g + ridge, cross.T).T.contiguous()
 
 
 def pocket_network(student: Student) -> VGG:
     """The network that ships: the trunk, and for each head W the symmetric square root of W'W as its metric map."""
+    student = copy.deepcopy(student).cpu()
     network = VGG(CHANNELS["pocket"], metric_layers=LAYERS)
     network.body.load_state_dict(student.trunk.body.state_dict())
     for name in LAYERS:
@@ -483,7 +466,7 @@ def evaluate(student: Student, teacher: Teacher, images: Sequence[Tensor]) -> di
     between the pocket network's Gram distances and the teacher's own over all pairs of images, `ratio` the median of
     their quotients (1 is perfect).
     """
-    network: VGG = pocket_network(student)
+    network = pocket_network(student).to(images[0].device)
     errors: dict[str, list[float]] = {name: [] for name in LAYERS}
     grams: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in LAYERS}
     for image in images:
@@ -496,7 +479,7 @@ def evaluate(student: Student, teacher: Teacher, images: Sequence[Tensor]) -> di
                 kept.append(products(shown, shown).flatten())
     table = {}
     for name, (mine, wanted) in grams.items():
-        near, true = (F.pdist(torch.stack(g)).square().numpy() for g in (mine, wanted))
+        near, true = (F.pdist(torch.stack(g)).square().cpu().numpy() for g in (mine, wanted))
         rank, ratio = scipy.stats.spearmanr(near, true).statistic, np.median(near / true)
         table[name] = {"error": float(np.mean(errors[name])), "rank": float(rank), "ratio": float(ratio)}
     return table
@@ -520,45 +503,50 @@ def main(argv: Sequence[str] | None = None) -> None:
         command.add_argument("--state", type=Path, required=True, help="the state of the training")
         command.add_argument("--minutes", type=float, default=100, help="of training, in all")
         command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--device", default="cpu")
+        command.add_argument("--workers", type=int, default=0, help="processes that cut pictures")
     export.add_argument("--validation", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
 
-    torch.set_flush_denormal(True)
-    trainer = Trainer(Teacher(), read_images(args.images), read_images(*args.paintings), args.minutes, args.seed)
+    device = torch.device(args.device)
+    pictures = Supply(read_images(args.images), read_images(*args.paintings), args.seed)
+    supply = DataLoader(pictures, None, num_workers=args.workers, pin_memory=device.type == "cuda")
+    trainer = Trainer(Teacher(device), supply, args.minutes, device, args.seed)
+    torch.set_float32_matmul_precision("high")  # from here on: Gram matrices on a GPU with errors of a thousandth
     if args.state.exists():  # its basis too: heads speak of the directions that the basis names
-        trainer.load_state_dict(torch.load(args.state))
+        trainer.load_state_dict(torch.load(args.state, map_location=device))
     _train(trainer, args.state) if args.command == "train" else _export(trainer, args.validation, args.out)
 
 
 def _train(trainer: Trainer, path: Path) -> None:
-    """Train until the minutes are gone; every two of them write the state and print the mean errors."""
+    """Train until the minutes are gone; every half a minute write the state and print the mean errors since then."""
 
     def save() -> None:
         with atomic_path(path) as temporary:
             torch.save(trainer.state_dict(), temporary)
-        means = {k: round(float(np.mean(values)), 4) for k, values in recent.items()}
+        means = {k: round(float(total) / (trainer.index - start), 4) for k, total in sums.items()}
         print(json.dumps({"step": trainer.index, "minutes": round(trainer.gone, 1), **means}), flush=True)
-        recent.clear()
 
-    recent: dict[str, list[float]] = {}
+    sums: dict[str, Tensor] = {}
     saved = last = time.monotonic()
-    threading.Thread(target=trainer.hang, daemon=True).start()
+    start = trainer.index
     while trainer.gone < trainer.minutes:
         for name, value in trainer.step().items():
-            recent.setdefault(name, []).append(value)
+            sums[name] = sums[name] + value if name in sums else value
         now = time.monotonic()
         trainer.gone, last = trainer.gone + (now - last) / 60, now
-        if now - saved > 120:
+        if now - saved > 30:
             save()
-            saved = now
-    save()
+            sums, saved, start = {}, now, trainer.index
+    if sums:
+        save()
 
 
 def _export(trainer: Trainer, validation: Path, out: Path) -> None:
     """Print how near the averaged student comes, and write it as the pocket network."""
     student, teacher = trainer.average, trainer.teacher
-    images = [crop(image, 256) for image in read_images(validation)]
+    images = [crop(image, 256).to(trainer.device) for image in read_images(validation)]
     for name, row in evaluate(student, teacher, images).items():
         print(name, "  ".join(f"{k} {v:.3f}" for k, v in row.items()))
     record = {"from": "Oxford's VGG-16; see data/README.md", "steps": str(trainer.index)}

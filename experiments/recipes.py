@@ -2,9 +2,10 @@
 
     python experiments/recipes.py                         # all of them on the pocket network; `make recipes` calls this
     python experiments/recipes.py --backbone vgg16-caffe  # three of them on Oxford's own VGG-16 (minutes on a GPU)
+    python experiments/recipes.py --backbone vgg16-caffe --full --device cuda  # these at their own size and steps
 
 Each run keeps its recipe's formulas, weights, layers, start and optimizer; the size is 256 pixels, and the steps are a
-fifth of the recipe's (200 at least). Runs of the other network stay as they are stored.
+fifth of the recipe's (200 at least), but for `--full`. Other runs stay as they are stored.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ WEIGHTS = ("content_weight", "style_weight", "tv_weight", "style_layers", "norma
 
 
 def reduced(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe on the pocket network, at SIZE pixels and with fewer steps; the painting shrinks as the photograph."""
+    """A recipe at SIZE pixels and with fewer steps; the painting shrinks as the photograph."""
     steps = max(LEAST_STEPS, recipe["steps"] // SHARE)
     painting = (recipe.get("style_size") or recipe["size"]) * SIZE // recipe["size"]
-    return dict(recipe) | {"backbone": "pocket", "size": SIZE, "style_size": painting, "steps": steps}
+    return dict(recipe) | {"size": SIZE, "style_size": painting, "steps": steps}
 
 
 def load(values: Mapping[str, Any], device: str) -> Backbone:
@@ -62,7 +63,7 @@ def run(values: Mapping[str, Any], device: str) -> list[nst.Step]:
     """All steps of one run of lesson 04's method."""
     backbone = load(values, device)
     content = nst.load_image(values["content"], values["size"], device=device)
-    style = nst.load_image(values["style"], values["style_size"], device=device)
+    style = nst.load_image(values["style"], values["style_size"] or values["size"], device=device)
     adam = {"betas": values["adam_betas"], "eps": values["adam_epsilon"]} if values["optimizer"] == "adam" else {}
     optimizer = nst.solver(values["optimizer"], values["learning_rate"] or None, **adam)
     options = {key: values[key] for key in (*WEIGHTS, "start", "seed", "steps")}
@@ -74,27 +75,32 @@ def main() -> None:
     """Run those of one network, and write results.json and a picture of each run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", choices=RUNS, default="pocket")
+    parser.add_argument("--full", action="store_true", help="at the recipes' own size and steps")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     defaults = Lesson.read(find_lesson("04")).defaults
     for title, (name, changes) in RUNS[options.backbone].items():
-        values = defaults | reduced(read_parameters(find_recipe(name))) | changes
+        recipe = defaults | read_parameters(find_recipe(name)) | {"backbone": "pocket"} | changes
+        values = recipe if options.full else recipe | reduced(recipe)
         steps = run(values, options.device)
-        file = title.replace(", ", "_").replace(" / ", "_over_").replace(" ", "_") + ".jpg"
+        file = title.replace(", ", "_").replace(" / ", "_over_").replace(" ", "_")
+        file += "_full.jpg" if options.full else ".jpg"
         nst.to_pil(steps[-1].image).save(OUT / file, quality=88)
         loss = [float(f"{step.loss:.4g}") for step in steps]
         seconds = round(steps[-1].seconds, 1)
-        found = {"picture": file, "recipe": name, "changes": changes, "size": SIZE, "steps": len(loss)}
-        store(title, found | {"seconds": seconds, "loss": loss})
+        found = {"picture": file, "recipe": name, "changes": changes, "size": values["size"]}
+        found |= {"steps": len(loss), "seconds": seconds, "loss": loss}
+        store("full" if options.full else "runs", title, found)
         print(f"{title}: loss {loss[0]:.3g} -> {loss[-1]:.3g} in {len(loss)} steps, {seconds} s", flush=True)
 
 
-def store(title: str, found: Mapping[str, Any]) -> None:
-    """Put one run into results.json, in the order of RUNS."""
+def store(part: str, title: str, found: Mapping[str, Any]) -> None:
+    """Put one run into a part of results.json, in the order of RUNS."""
     path = OUT / "results.json"
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] | {title: found}
-    ordered = {title: runs[title] for table in RUNS.values() for title in table if title in runs}
-    path.write_text(json.dumps({"runs": ordered}) + "\n", encoding="utf-8")
+    parts = json.loads(path.read_text(encoding="utf-8"))
+    runs = parts.get(part, {}) | {title: found}
+    parts[part] = {title: runs[title] for table in RUNS.values() for title in table if title in runs}
+    path.write_text(json.dumps(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_at_ten_times_the_style_weight_the_content_layer_matters_less(found):
 def test_every_style_layer_adds_to_the_style(found):
     *growing, four, five = rows(found, "style_layers", "style")[:5]
     assert all(more < 0.9 * fewer for fewer, more in itertools.pairwise([*growing, four]))
-    assert five < 1.2 * four  # at 96 pixels relu5_1 has a handful of positions, and chance its say
+    assert five < 1.5 * four  # at 96 pixels relu5_1 has a handful of positions, and chance its say
 
 
 def test_one_style_layer_is_wrong_at_the_deeper_levels(found):
@@ -70,7 +70,7 @@ def test_a_shallow_content_layer_is_nearer_at_fine_layers_and_farther_at_coarse_
     shallow, baseline = found["content_layer"]["relu1_1"], found["content_layer"]["relu4_2,_baseline"]
     nearer = [a < b for a, b in zip(shallow, baseline, strict=True)]
     assert nearer == [True, True, False, False]
-    assert found["ranking"]["content_layer"]["content"] < 3 < found["ranking"]["style_:_content"]["content"]
+    assert 10 * found["ranking"]["content_layer"]["content"] < found["ranking"]["style_:_content"]["content"]
 
 
 def test_untrained_judges_do_not_see_what_few_style_layers_lack(found):
@@ -158,7 +158,7 @@ def test_the_ranking_puts_weight_network_and_layers_before_pooling_and_start(fou
     assert min(style[knob] for knob in ("style_:_content", "network", "style_layers")) > 5 * max(
         style[knob] for knob in ("pooling", "start")
     )
-    assert style["start"] < 3 and content["start"] > 5  # as near to the painting, and another picture
+    assert style["start"] < 0.05 * style["style_:_content"] and content["start"] > 5  # another picture, as near
 
 
 def test_the_two_ends_of_the_ranking_hold_for_three_pairs():

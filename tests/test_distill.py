@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -65,13 +64,16 @@ def test_muon_steps_along_an_orthogonal_matrix_and_keeps_the_size():
     assert singular[-2] > 0.4 and singular[0] < 1.4
 
 
+CPU = torch.device("cpu")
+
+
 @pytest.fixture
 def teacher(monkeypatch):
-    """An untrained VGG-16 in the place of Oxford's, and small crops."""
-    monkeypatch.setattr(distill, "SIZE", 64)
-    monkeypatch.setattr(distill, "HEAD_BATCHES", 2)
-    monkeypatch.setattr(distill.nst, "load_backbone", lambda name: backbones.load_backbone("random-vgg16"))
-    return distill.Teacher()
+    """An untrained VGG-16 in the place of Oxford's; small crops, and few of them."""
+    for name, value in {"SIZE": 64, "FRESH": 2, "PAINTED": 2, "EASEL": 4, "HEAD_BATCHES": 2}.items():
+        monkeypatch.setattr(distill, name, value)
+    monkeypatch.setattr(distill.nst, "load_backbone", lambda name, device: backbones.load_backbone("random-vgg16"))
+    return distill.Teacher(CPU)
 
 
 @pytest.fixture
@@ -91,32 +93,72 @@ def test_the_teachers_layers_are_of_one_size(teacher):
         assert np.mean([f[layer].mean().item() for f in photos]) == pytest.approx(1, rel=0.02)
 
 
+def test_what_a_student_overlooks_between_a_picture_and_its_painting_counts(teacher):
+    """An offset of both Gram matrices is forgiven there, one of a single picture is not."""
+    student = distill.Student()
+    for head in student.heads.values():
+        head.data = torch.eye(*head.shape)
+    mine = {k: rand(2, student.heads[k].shape[1], 8, 8, seed=i).abs() for i, k in enumerate(distill.LAYERS)}
+    wide = {k: torch.einsum("dc,bchw->bdhw", student.heads[k], f) for k, f in mine.items()}
+    assert max(distill.distillation_loss(student, mine, wide, 1)[1].values()) < 1e-5
+    louder = {k: 2**0.5 * f for k, f in wide.items()}  # both Gram matrices double, and so does their difference
+    only_one = {k: f * torch.tensor([2**0.5, 1]).view(2, 1, 1, 1) for k, f in wide.items()}
+    for layer in distill.STYLE_LAYERS:
+        g, near = distillation.products(wide[layer], wide[layer]), distill.NEAR[layer]
+        for target, change in ((louder, g[0] - g[1]), (only_one, g[0])):
+            true = distillation.products(target[layer], target[layer])
+            scale = (true[0] - true[1]).square().sum() + near * true[1].square().sum()
+            found = distill.distillation_loss(student, mine, target, 1)[1][f"painted {layer}"]
+            torch.testing.assert_close(found, change.square().sum() / scale, **CLOSE)
+
+
+def test_a_picture_on_the_easel_comes_nearer_to_its_painting(teacher, pictures):
+    images = distill.read_images(pictures)
+    generator = torch.Generator().manual_seed(0)
+    photos, paintings = (distill.Crops(images, 64, generator) for _ in range(2))
+    commissions = [distill.commission(photos, paintings) for _ in range(3)]
+    easel, student = distill.Easel(commissions[:2], CPU), distill.Student()
+    fresh = torch.stack([distill.fresh(photos, paintings) for _ in range(4)])
+    teacher.find_basis([fresh])
+    distill.fit_heads(student, teacher, [fresh])
+    targets = easel.student_targets(student, slice(0, 2))
+
+    def loss() -> torch.Tensor:
+        with torch.no_grad():
+            return easel.student_loss(student, student(easel.pictures), targets, slice(0, 2))
+
+    before = loss()
+    shown = easel.paint(student, range(2))
+    assert (loss() < before).all()
+    assert torch.equal(shown, torch.cat([easel.pictures, easel.style, easel.content]))
+    assert easel.age.tolist() == [4, 4] and 0 <= shown.min() and shown.max() <= 1
+
+    easel.accept(commissions[2:], range(2))  # none is done yet
+    assert easel.age.tolist() == [4, 4]
+    easel.life[1] = 4
+    easel.accept(commissions[2:], range(2))
+    assert easel.age.tolist() == [4, 0] and torch.equal(easel.style[1], commissions[2].style)
+
+
 def test_a_student_trains_goes_on_and_ships(teacher, pictures, tmp_path, monkeypatch):
     images = distill.read_images(pictures)
-    trainer = distill.Trainer(teacher, images, images, minutes=1e9, seed=0)
-    threading.Thread(target=trainer.hang, daemon=True).start()
-    terms = [trainer.step() for _ in range(4)]
-    trainer.gone = 0.2 * trainer.minutes  # late enough to paint as well
-    terms += [trainer.step() for _ in range(5)]
-    assert not [name for step in terms for name, value in step.items() if not np.isfinite(value)]
-    assert set(distill.LAYERS) <= set(terms[0])
+    supply = torch.utils.data.DataLoader(distill.Supply(images, images, seed=0), None)
+    trainer = distill.Trainer(teacher, supply, minutes=1e9, device=CPU, seed=0)
+    terms = [trainer.step() for _ in range(6)]
+    assert all(torch.isfinite(value) for step in terms for value in step.values())
+    assert set(distill.LAYERS) | {f"painted {name}" for name in distill.STYLE_LAYERS} <= set(terms[0])
     assert terms[-1]["relu1_1"] < 1  # better than predicting nothing
-    assert trainer.easel.age[:2].tolist() == [4, 4]  # painted at step 4, and hung beside the others
-    assert any(
-        torch.equal(p.permute(2, 0, 1).float(), trainer.easel.pictures[0].half().float())
-        for p in trainer.gallery.pictures
-    )
-    trainer.gone = trainer.minutes  # ends the thread
+    assert trainer.easel.age.max() == 12  # each place is visited at every other step
 
-    again = distill.Trainer(teacher, images, images, minutes=1e9, seed=1)
+    again = distill.Trainer(teacher, supply, minutes=1e9, device=CPU, seed=1)
     again.load_state_dict(trainer.state_dict())
-    assert again.index == 9
+    assert again.index == 6
     for mine, kept in zip(again.student.parameters(), trainer.student.parameters(), strict=True):
         assert torch.equal(mine, kept)
 
     monkeypatch.setattr(backbones, "data_dir", lambda: tmp_path)
     student = trainer.student
-    batches = [torch.rand(2, 3, 64, 64, generator=trainer.generator) for _ in range(2)]
+    batches = [torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(i)) for i in range(2)]
     distill.fit_heads(student, teacher, batches)
     f, t = (
         torch.cat([network(x)["relu1_1"] for x in batches])

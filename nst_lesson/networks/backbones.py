@@ -27,7 +27,7 @@ CHANNELS = {  # of each convolution, block by block
     "vgg16": ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
     "vgg19": ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4),
     # What is judged is wide, what lies between narrow: a Gram matrix sees no more than the channels of its layer.
-    "pocket": ((16, 16), (64, 48), (128, 80, 80, 80), (256, 160, 160, 160), (384,)),
+    "pocket": ((16, 16), (64, 64), (128, 96, 96, 64), (256, 192, 96, 96), (384,)),
 }
 CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
