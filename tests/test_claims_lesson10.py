@@ -118,8 +118,8 @@ def test_the_stored_comparison_says_what_the_lesson_says():
     for name in nst.STYLE_LAYERS:
         assert runs["pocket"]["by itself"][name] < real[name] < photograph[name]
         assert runs["pocket"]["by itself"][name] < pocket[name] < first[name] < photograph[name]
-        assert pocket[name] / real[name] > 1.8 or name == "relu1_1"
+        assert 1.2 < pocket[name] / real[name] < 2 or name == "relu1_1"
     fooled = {name: pocket[name] / runs["pocket"]["by itself"][name] for name in nst.STYLE_LAYERS}
-    assert max(fooled, key=fooled.get) == "relu3_1" and fooled["relu3_1"] > 5
+    assert max(fooled, key=fooled.get) == "relu3_1" and fooled["relu3_1"] > 2
     for run in runs.values():
         assert (path.parent / run["picture"]).stat().st_size < 200_000
