@@ -13,8 +13,8 @@ Linear heads bring the student's features to the teacher's. When training ends, 
     NST_LESSON_WEIGHTS=DIR python experiments/pocket.py export --images DIR --paintings DIR --state FILE \\
         --validation DIR --out pocket.safetensors
 
-`train` goes on from FILE if it is there. It wants a GPU (`--device cuda`), where a step takes about a twentieth of a
-second, and some processor cores that cut pictures for it (`--workers`).
+`train` goes on from FILE if it is there. It wants a GPU (`--device cuda`), where a step takes about a tenth of a second
+(NVIDIA H200), and some processor cores that cut pictures for it (`--workers`).
 """
 
 from __future__ import annotations
@@ -357,7 +357,7 @@ class Muon(torch.optim.Optimizer):
 
 
 class Trainer:
-    """A training that can be interrupted; the easel's pictures begin anew then.
+    """A training that can be interrupted; the easel's pictures begin anew then, and the supply, so give another seed.
 
     The learning rate falls to zero in the last nine tenths of `minutes`.
     """
