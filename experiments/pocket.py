@@ -13,7 +13,7 @@ Linear heads bring the student's features to the teacher's. When training ends, 
     NST_LESSON_WEIGHTS=DIR python experiments/pocket.py export --images DIR --paintings DIR --state FILE \\
         --validation DIR --out pocket.safetensors
 
-`train` goes on from FILE if it is there. It wants a GPU (`--device cuda`), where a step takes about a tenth of a second
+`train` goes on from FILE if it is there, else with `--start` from a pocket network that was trained before. It wants a GPU (`--device cuda`), where a step takes about a tenth of a second
 (NVIDIA H200), and some processor cores that cut pictures for it (`--workers`).
 """
 
@@ -33,7 +33,7 @@ import scipy.stats
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -55,8 +55,8 @@ HEAD_BATCHES = 12  # of FRESH pictures, for the heads to begin with
 RATES = (0.007, 1e-3)  # of Muon for filters, of Adam for biases
 # What each layer's error counts. An optimizer brings the shallow Gram matrices nearest, so their errors show first.
 FEATURE_WEIGHTS = dict(zip(LAYERS, (1.0, 3.0, 2.0, 1.0, 0.5, 0.7, 0.7), strict=True))
-GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 24.0, 30.0, 6.0, 1.5), strict=True))
-PAINTED_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 2.5, 3.0, 3.0, 6.0), strict=True))
+GRAM_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 24.0, 30.0, 6.0, 2.5), strict=True))
+PAINTED_WEIGHTS = dict(zip(STYLE_LAYERS, (2.0, 2.5, 3.0, 4.0, 10.0), strict=True))
 # Three times the relative Gram distance to the painting that VGG-16 leaves in its own pictures (100 steps, 384 px).
 NEAR = dict(zip(STYLE_LAYERS, (0.007, 0.004, 0.01, 0.19, 0.5), strict=True))
 
@@ -362,11 +362,21 @@ class Trainer:
     The learning rate falls to zero in the last nine tenths of `minutes`.
     """
 
-    def __init__(self, teacher: Teacher, supply: Iterable[Any], minutes: float, device: torch.device, seed: int):
+    def __init__(
+        self,
+        teacher: Teacher,
+        supply: Iterable[Any],
+        minutes: float,
+        device: torch.device,
+        seed: int,
+        start: dict[str, Tensor] | None = None,  # weights of a trunk
+    ) -> None:
         torch.manual_seed(seed)
         self.teacher, self.minutes, self.gone, self.index, self.device = teacher, minutes, 0.0, 0, device
         self.supply = iter(supply)
         self.student = Student().to(device)
+        if start is not None:
+            self.student.trunk.body.load_state_dict(start)
         convs = [m for m in self.student.trunk.body if isinstance(m, nn.Conv2d)]
         groups = [{"params": [m.weight for m in convs]}, {"params": [*self.student.heads.values()], "keep_norm": False}]
         self.optimizers = Muon(groups), torch.optim.Adam([m.bias for m in convs])
@@ -416,6 +426,11 @@ class Trainer:
         self.teacher.basis = {k: basis.to(self.device) for k, basis in state["basis"].items()}
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+
+
+def read_trunk(path: Path) -> dict[str, Tensor]:
+    """The filters and biases of a pocket network that `export` wrote, in float32: {name in `VGG.body`: weights}."""
+    return {k.removeprefix("body."): w.float() for k, w in load_file(path).items() if k.startswith("body.")}
 
 
 @torch.no_grad()
@@ -503,6 +518,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         command.add_argument("--state", type=Path, required=True, help="the state of the training")
         command.add_argument("--minutes", type=float, default=100, help="of training, in all")
         command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--start", type=Path, help="a pocket network whose filters the student begins with")
         command.add_argument("--device", default="cpu")
         command.add_argument("--workers", type=int, default=0, help="processes that cut pictures")
     export.add_argument("--validation", type=Path, required=True)
@@ -512,7 +528,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = torch.device(args.device)
     pictures = Supply(read_images(args.images), read_images(*args.paintings), args.seed)
     supply = DataLoader(pictures, None, num_workers=args.workers, pin_memory=device.type == "cuda")
-    trainer = Trainer(Teacher(device), supply, args.minutes, device, args.seed)
+    trainer = Trainer(Teacher(device), supply, args.minutes, device, args.seed, args.start and read_trunk(args.start))
     torch.set_float32_matmul_precision("high")  # from here on: Gram matrices on a GPU with errors of a thousandth
     if args.state.exists():  # its basis too: heads speak of the directions that the basis names
         trainer.load_state_dict(torch.load(args.state, map_location=device))
