@@ -38,7 +38,7 @@ from .view.diagram import show_diagram
 from .view.film import show_film
 from .view.masks import MaskPainter
 from .view.progress import progress
-from .view.show import closeup, figure_image, plot_losses, show_images, show_maps
+from .view.show import closeup, figure_image, plain_ticks, plot_losses, show_images, show_maps
 from .view.sliders import BeforeAfter, PictureSlider
 from .view.widgets import BlindVote, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
 
@@ -52,7 +52,7 @@ __all__ = [
     "TransformationNetwork", "cache_dir", "check", "closeup", "coarse_to_fine", "content_distance", "content_loss",
     "data_dir", "distillation", "download_names", "evaluate", "figure_image", "gram_matrix", "keep_luminance",
     "layer_mask", "load_backbone", "load_image", "load_model", "match_colors", "moments", "nearest_patches", "optimize",
-    "peak_memory_mb", "photo_names", "plot_losses", "progress", "read_film", "reconstruct", "reconstruction_loss",
+    "peak_memory_mb", "photo_names", "plain_ticks", "plot_losses", "progress", "read_film", "reconstruct", "reconstruction_loss",
     "resolve_device", "run_folder", "save_image", "save_model", "save_results", "show_diagram", "show_film",
     "show_images", "show_maps", "solver", "stand_ins", "steadied", "style_distance", "style_loss", "style_model_names",
     "style_names", "stylize", "stylize_any", "stylizing_loss", "synthesize_texture", "to_pil", "total_variation",

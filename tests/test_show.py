@@ -15,7 +15,7 @@ from nst_lesson.errors import ParameterError
 from nst_lesson.methods.gatys import Step
 from nst_lesson.pictures.images import load_image
 from nst_lesson.view.diagram import show_diagram
-from nst_lesson.view.show import DPI, closeup, figure_image, plot_losses, show_images, show_maps
+from nst_lesson.view.show import DPI, closeup, figure_image, plain_ticks, plot_losses, show_images, show_maps
 
 WIDTH = 7.5 * DPI  # the default, in pixels
 
@@ -136,6 +136,14 @@ def test_every_heat_map_has_a_color_bar_and_shared_ones_have_one():
     assert [len(axes) for axes in shown] == [4, 3, 3]
 
 
+def test_a_color_bar_and_the_axes_say_what_they_are(monkeypatch):
+    figures = []
+    monkeypatch.setattr("nst_lesson.view.show.figure_image", lambda figure, *_, **__: figures.append(figure))
+    show_maps({"a": torch.rand(9, 9)}, shared=True, label="entry", axes=("column", "row"))
+    (figure,) = figures
+    assert (figure.axes[-1].get_ylabel(), figure.get_supxlabel(), figure.get_supylabel()) == ("entry", "column", "row")
+
+
 def test_a_title_longer_than_its_picture_leaves_the_pictures_their_size():
     long = "a title that is far longer than the picture under it is wide, as a student may well write one"
     plain, wordy = (opened(show_images({a: gray(40, 40), "b": gray(40, 40)}, width=4)) for a in ("a", long))
@@ -153,7 +161,7 @@ def test_losses_come_as_png_with_alternative_text():
     image = plot_losses({"lbfgs": steps(20), "adam": steps(30, 5.0)})
     assert image.data[:8] == b"\x89PNG\r\n\x1a\n" and image.format == "png"
     assert image.metadata["alt"] == "loss against steps: lbfgs, adam"
-    assert opened(image).size == (6.5 * DPI, int(3.2 * DPI))
+    assert opened(image).size == (7.5 * DPI, int(3.6 * DPI))
 
 
 def test_terms_add_lines():
@@ -163,7 +171,21 @@ def test_terms_add_lines():
 
 
 def test_one_step_can_be_plotted():
-    assert opened(plot_losses({"short": steps(1)}, terms=True)).size == (6.5 * DPI, int(3.2 * DPI))
+    assert opened(plot_losses({"short": steps(1)}, terms=True)).size == (7.5 * DPI, int(3.6 * DPI))
+
+
+@pytest.mark.parametrize(
+    ("points", "numbers"), [([1, 8], ["1", "2", "5"]), ([0.01, 2000], ["0.01", "0.1", "1", "10", "100", "1,000"])]
+)
+def test_logarithmic_axes_are_numbered_in_plain_figures(points, numbers):
+    axis = Figure().subplots()
+    axis.semilogy(points)
+    plain_ticks(axis)
+    axis.figure.draw_without_rendering()
+    low, high = axis.get_ylim()
+    texts = [label.get_text() for label in axis.get_yticklabels() if low <= label.get_position()[1] <= high]
+    assert texts == numbers
+    assert not any(label.get_text() for label in axis.get_yticklabels(minor=True))
 
 
 @pytest.mark.parametrize(("format", "magic"), [("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff")])

@@ -15,9 +15,10 @@ from ..errors import ParameterError, unknown
 from ..pictures.images import to_pil
 from .show import figure_image, plain
 
-WIDE, HIGH = 0.72, 0.66  # of a box, in cells of the grid
+WIDE, HIGH = 0.76, 0.66  # of a box, in cells of the grid
 WIDTH_INCHES = 7.5  # of the whole
-CELL_INCHES = 0.8  # the height of a cell
+CELL_INCHES = 0.9  # the height of a cell
+LETTERS = 8  # points
 
 
 def show_diagram(
@@ -43,8 +44,13 @@ def show_diagram(
     shape = WIDTH_INCHES / columns / CELL_INCHES  # of a cell, its width over its height
     patches = {name: _box(axis, name, place, (pictures or {}).get(name), shape) for name, place in boxes.items()}
     for start, end in arrows:
-        style = {"arrowstyle": "-|>", "color": "0.35", "patchA": patches[start], "patchB": patches[end]}
-        axis.annotate("", boxes[end], boxes[start], arrowprops=style | {"shrinkA": 1, "shrinkB": 1, "linewidth": 0.8})
+        style = {
+            "arrowstyle": "-|>,head_length=0.5,head_width=0.25",
+            "color": "0.35",
+            "patchA": patches[start],
+            "patchB": patches[end],
+        }
+        axis.annotate("", boxes[end], boxes[start], arrowprops=style | {"shrinkA": 1, "shrinkB": 1, "linewidth": 1.2})
     alt = "diagram: " + "; ".join(" to ".join(arrow) for arrow in arrows)
     return figure_image(figure, "jpeg", alt=alt)
 
@@ -59,13 +65,13 @@ def _box(axis: Axes, text: str, place: tuple[float, float], picture: Tensor | No
     )
     axis.add_patch(patch)
     if picture is None:
-        axis.text(x, y, plain(text), ha="center", va="center", fontsize=7, zorder=4)
+        axis.text(x, y, plain(text), ha="center", va="center", fontsize=LETTERS, zorder=4)
         return patch
     pixels = np.asarray(to_pil(picture))
-    high = 0.72 * HIGH  # the rest is for the text
+    high = 0.66 * HIGH  # the rest is for the text
     wide = min(WIDE - 0.04, high * pixels.shape[1] / pixels.shape[0] / shape)
     high = wide * shape * pixels.shape[0] / pixels.shape[1]
     top = y - HIGH / 2 + 0.02
     axis.imshow(pixels, extent=(x - wide / 2, x + wide / 2, top + high, top), aspect="auto", zorder=3)
-    axis.text(x, y + HIGH / 2 - 0.03, plain(text), ha="center", va="bottom", fontsize=6.5, zorder=4)
+    axis.text(x, y + HIGH / 2 - 0.03, plain(text), ha="center", va="bottom", fontsize=LETTERS, zorder=4)
     return patch

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from IPython.display import Image
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..errors import ParameterError, printable
@@ -48,13 +49,16 @@ def show_maps(
     width: float = 7.5,
     shared: bool = False,
     signed: bool = False,
+    label: str = "",
+    axes: tuple[str, str] = ("", ""),
 ) -> Image:
     """Maps of numbers (H, W), such as feature maps and Gram matrices, in a grid as heat maps with color bars.
 
     Each runs from its own least to its greatest value, dark to bright; with `shared`, all run from the least to the
     greatest of all, so that they can be compared. With `signed`, all share a scale on which 0 is white, positive values
     are red and negative ones blue; it ends where 1 % of the values are larger, since a Gram matrix has a few that dwarf
-    the others. `columns`, `width` and errors are as in `show_images`.
+    the others. `label` says beside a shared color bar what the numbers are, `axes` below and left of all maps what runs
+    across and down. `columns`, `width` and errors are as in `show_images`.
     """
     arrays = {title: m.detach().cpu().float().numpy() for title, m in maps.items()}  # numpy has no bfloat16
     options: dict[str, Any] = {"cmap": "magma", "interpolation": "nearest"}
@@ -66,11 +70,14 @@ def show_maps(
     figure, drawn = _grid(arrays, columns, width, **options)
     if shared or signed:
         extend = "both" if signed else "neither"
-        bars = [figure.colorbar(drawn[0], ax=[image.axes for image in drawn], extend=extend)]
+        bars = [figure.colorbar(drawn[0], ax=[image.axes for image in drawn], extend=extend, label=plain(label))]
     else:  # a bar in the frame of its map is as high as the map
         bars = [figure.colorbar(image, cax=image.axes.inset_axes((1.03, 0, 0.05, 1))) for image in drawn]
     for bar in bars:
         bar.ax.tick_params(labelsize=8)
+    for text, name in zip(axes, (figure.supxlabel, figure.supylabel), strict=True):
+        if text:
+            name(plain(text), fontsize=9)
     return figure_image(figure, "jpeg", alt="heat maps: " + ", ".join(arrays))
 
 
@@ -102,11 +109,14 @@ def _grid(
     return figure, drawn
 
 
-class _Plain(LogFormatter):
-    """The labels of a logarithmic axis as 0.4, not 4 x 10^-1, and at the same ticks."""
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        return f"{x:g}" if super().__call__(x, pos) else ""
+def plain_ticks(axis: Axes) -> None:
+    """Number the logarithmic sides of a plot as 0.5, 1, 2, 5, in place of powers of ten: call it when all is drawn."""
+    for side, limits in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
+        if side.get_scale() == "log":
+            short = max(limits) < 150 * min(limits)  # over more than two powers of ten the numbers would overlap
+            side.set_major_locator(LogLocator(subs=(1, 2, 5) if short else (1,)))
+            side.set_major_formatter(lambda value, _: f"{value:,.10g}")
+            side.set_minor_formatter(NullFormatter())
 
 
 def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> Image:
@@ -117,7 +127,7 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
     """
     if empty := [name for name, steps in runs.items() if not steps]:
         raise ParameterError(f"{printable(empty[0])} has no steps to draw: run it first")
-    figure = Figure(figsize=(6.5, 3.2), layout="constrained")
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     axis, ends = figure.subplots(), []
     for name, steps in runs.items():
         label = f" {plain(name)}"  # matplotlib leaves out of the legend what begins with _
@@ -129,11 +139,9 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
             style = ":" if term == "tv" else "--"
             axis.loglog(index, values, linewidth=1, linestyle=style, label=f"{label}: {plain(term)}")
     axis.set(xlabel="step", ylabel="loss")
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter(_Plain())
     if terms and (positive := [value for value in ends if value > 0]):
         axis.set_ylim(bottom=min(positive) / 4)
+    plain_ticks(axis)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     return figure_image(figure, "png", alt="loss against steps: " + ", ".join(runs))

@@ -412,7 +412,9 @@ class GramExplorer(Explorer):
         pictures = {label: self.images[title] for label, title in zip(labels, titles, strict=True)}
         self.pictures.value = show_images(pictures, width=5).data
         matrices = {"Gram matrix G": gram[0], "Gram matrix A": target[0], "G − A": (gram - target)[0]}
-        self.matrices.value = show_maps(matrices, width=10, signed=True).data
+        self.matrices.value = show_maps(
+            matrices, width=10, signed=True, label="entry", axes=("channel", "channel")
+        ).data
 
 
 class BlindVote(ipywidgets.VBox):
