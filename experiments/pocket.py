@@ -13,8 +13,9 @@ Linear heads bring the student's features to the teacher's. When training ends, 
     NST_LESSON_WEIGHTS=DIR python experiments/pocket.py export --images DIR --paintings DIR --state FILE \\
         --validation DIR --out pocket.safetensors
 
-`train` goes on from FILE if it is there, else with `--start` from a pocket network that was trained before. It wants a GPU (`--device cuda`), where a step takes about a tenth of a second
-(NVIDIA H200), and some processor cores that cut pictures for it (`--workers`).
+`train` goes on from FILE if it is there, else from the pocket network that `--start` names, or from nothing. It wants
+a GPU (`--device cuda`), where a step takes about a tenth of a second (NVIDIA H200), and some processor cores that cut
+pictures for it (`--workers`).
 """
 
 from __future__ import annotations
