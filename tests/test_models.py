@@ -15,6 +15,9 @@ import nst_lesson as nst
 from nst_lesson.errors import LessonError
 
 
+BATCH = {"network": "style", "settings": '{"width": 0.1, "normalization": "batch"}'}
+
+
 def picture(height, width, seed=0):
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
@@ -39,6 +42,23 @@ def test_a_stopped_training_can_be_looked_at(tmp_path, any_style):
     wanted = network.state_dict()
     assert all(torch.equal(weight, wanted[name]) for name, weight in again.state_dict().items())
     assert not again.training and not any(p.requires_grad for p in again.parameters())
+
+
+@pytest.mark.parametrize("name", ["wave", "any_style"])
+def test_loading_draws_no_random_numbers(name):
+    before = torch.get_rng_state()
+    network = nst.load_model(name)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert {weight.device.type for weight in network.state_dict().values()} == {"cpu"}
+
+
+def test_a_network_in_use_does_not_hold_its_file(tmp_path):
+    torch.manual_seed(0)
+    save_file(nst.TransformationNetwork(0.1, "batch").state_dict(), tmp_path / "m.safetensors", metadata=BATCH)
+    network = nst.load_model(tmp_path / "m.safetensors")
+    before = network(picture(32, 32))
+    (tmp_path / "m.safetensors").write_bytes(bytes((tmp_path / "m.safetensors").stat().st_size))
+    assert torch.equal(network(picture(32, 32)), before)
 
 
 # ---- pytorch/examples, fast_neural_style: an independent module of that form

@@ -74,10 +74,9 @@ class AnyStyleNetwork(nn.Module):
         if not layers or width <= 0:
             raise ParameterError(f"layers {layers!r}, width {width}: neither may be empty or zero")
         self.settings = {"encoder": encoder, "layers": layer_names(layers), "width": width}
-        with torch.no_grad(), torch.device("cpu"):  # a backbone has its weights, also where the rest is on "meta"
-            backbone = load_backbone(encoder)
-            found = backbone(torch.zeros(1, 3, PROBE, PROBE), self.settings["layers"])
-        self.encoder = backbone.to(torch.get_default_device())
+        with torch.no_grad(), torch.device("cpu"):  # it has its weights, also where the decoders are on "meta"
+            self.encoder = load_backbone(encoder)
+            found = self.encoder(torch.zeros(1, 3, PROBE, PROBE), self.settings["layers"])
         self.layers = sorted(found, key=lambda name: found[name].shape[2])  # coarsest first
         halvings = {name: (PROBE // found[name].shape[2]).bit_length() - 1 for name in self.layers}
         if halvings[self.layers[0]] >= len(CHANNELS):

@@ -72,10 +72,10 @@ def load_model(name: str | os.PathLike[str]) -> TransformationNetwork | AnyStyle
         raise unknown("model", os.fspath(name), _shipped())
     try:
         kind, settings, state = _read(path)
-        with torch.device("meta"):  # without memory: a header may ask for any number of gigabytes
-            _expect_fit(KINDS[kind](**settings), state)
-        network = KINDS[kind](**settings)
-        network.load_state_dict(state, strict=False)
+        with torch.device("meta"):  # no memory, of which a header may ask for gigabytes, and no random numbers
+            network = KINDS[kind](**settings)
+        _expect_fit(network, state)
+        network.load_state_dict(state, strict=False, assign=True)
     except WeightsError:  # of its encoder: the file itself is good
         raise
     except Exception as error:  # damaged files raise nearly every type
@@ -98,8 +98,9 @@ def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
         state = {key: file.get_tensor(key) for key in file.keys()}
     if TRAINING in header:
         state = {key.removeprefix(NETWORK): weight for key, weight in state.items() if key.startswith(NETWORK)}
-    floats = {key: weight.float() if weight.is_floating_point() else weight for key, weight in state.items()}
-    return *_form(header), floats
+    kinds = {key: torch.float32 if weight.is_floating_point() else weight.dtype for key, weight in state.items()}
+    # Copied, as they are mapped: Windows would not replace a file that a network still uses.
+    return *_form(header), {key: weight.to(kinds[key], copy=True) for key, weight in state.items()}
 
 
 def _form(header: dict[str, str]) -> tuple[str, dict[str, Any]]:
