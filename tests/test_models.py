@@ -14,7 +14,6 @@ from torch import nn
 import nst_lesson as nst
 from nst_lesson.errors import LessonError
 
-
 BATCH = {"network": "style", "settings": '{"width": 0.1, "normalization": "batch"}'}
 
 
