@@ -24,12 +24,12 @@ from .methods.metrics import content_distance, peak_memory_mb, save_results, sty
 from .methods.objective import STYLE_SHARES, Content, Objective, Patches, Smoothness, Style, transfer_terms
 from .methods.statistics import layer_mask, nearest_patches
 from .methods.training import Hardware, evaluate, stylizing_loss, train
-from .networks.any_style import AnyStyleNetwork, moments, stylize_any, transport
+from .networks.any_style import AnyStyleNetwork, stylize_any, transport
 from .networks.backbones import CONTENT_LAYERS, STYLE_LAYERS, VGG, load_backbone, resolve_device, stand_ins
 from .networks.models import load_model, save_model, style_model_names
 from .networks.transformer import TransformationNetwork, stylize
 from .paths import cache_dir, data_dir, run_folder
-from .pictures.colors import keep_luminance, match_colors
+from .pictures.colors import keep_luminance, match_colors, moments
 from .pictures.films import read_film
 from .pictures.images import download_names, load_image, photo_names, save_image, style_names, to_pil
 from .pictures.motion import steadied

@@ -11,8 +11,9 @@ from nst_lesson.cli.main import main
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.methods.any_style import reconstruction_loss
 from nst_lesson.methods.training import train
-from nst_lesson.networks.any_style import COLORS, LAYERS, AnyStyleNetwork, moments, stylize_any, transport
+from nst_lesson.networks.any_style import COLORS, LAYERS, AnyStyleNetwork, stylize_any, transport
 from nst_lesson.networks.models import load_model
+from nst_lesson.pictures.colors import moments
 from nst_lesson.pictures.photographs import Photographs
 
 

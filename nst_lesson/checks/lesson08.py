@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..networks.any_style import moments, transport
+from ..networks.any_style import transport
+from ..pictures.colors import moments
 from .framework import (
     Mistakes,
     ReturnedNone,

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ParameterError, unknown
+from ..pictures.colors import Moments, moments
 from ..pictures.images import check_values
 from .backbones import layer_names, load_backbone
 
@@ -32,16 +33,7 @@ CHANNELS = ((24,), (64, 48), (128, 96, 64), (192, 128), (256,))
 PROBE = 64  # pixels: a picture to count the encoder's channels with
 EPSILON = 1e-3  # of the mean variance, added to each of the photograph's: whitening must not divide by zero
 
-Moments = tuple[Tensor, Tensor]  # mean (B, C, 1) and covariance (B, C, C) of features, in 64 bits
 Manner = list[tuple[float, dict[str, Moments]]]  # what is painted like: of each painting its share and {layer: moments}
-
-
-def moments(features: Tensor) -> Moments:
-    """Mean (B, C, 1) and covariance (B, C, C) of features (B, C, H, W) over their positions, in 64 bits."""
-    pixels = features.flatten(2).double()  # the roots of small eigenvalues want them
-    mean = pixels.mean(2, keepdim=True)
-    centered = pixels - mean
-    return mean, centered @ centered.mT / pixels.shape[2]
 
 
 def transport(content: Moments, style: Moments) -> Tensor:

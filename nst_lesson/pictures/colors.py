@@ -10,6 +10,8 @@ from .images import check_values
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
 EPSILON = 1e-5  # keeps square roots and inverses of a covariance finite
 
+Moments = tuple[Tensor, Tensor]  # mean (B, C, 1) and covariance (B, C, C) of colors or features, in 64 bits
+
 
 def luminance(image: Tensor) -> Tensor:
     """The brightness (B, 1, H, W) of pictures (B, 3, H, W), as LUMA weighs their colors."""
@@ -37,15 +39,15 @@ def match_colors(image: Tensor, reference: Tensor) -> Tensor:
     The linear map is the symmetric one of Gatys et al. 2017 (after *Image Analogies*, Hertzmann et al. 2001).
     """
     check_values(image=image, reference=reference)
-    (mean, covariance), (new_mean, new_covariance) = (_mean_covariance(x) for x in (image, reference))
+    (mean, covariance), (new_mean, new_covariance) = moments(image), moments(reference)
     transform = square_root(new_covariance) @ torch.linalg.inv(square_root(covariance))
     colors = transform @ (image.flatten(2) - mean) + new_mean
-    return colors.view_as(image).clamp(0, 1)
+    return colors.view_as(image).clamp(0, 1).to(image.dtype)
 
 
-def _mean_covariance(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (B, C, 1) and covariance (B, C, C) of the colors of pictures."""
-    pixels = image.flatten(2)
+def moments(features: Tensor) -> Moments:
+    """Mean (B, C, 1) and covariance (B, C, C) of colors or features (B, C, H, W) over their positions, in 64 bits."""
+    pixels = features.flatten(2).double()  # the roots of small eigenvalues want them
     mean = pixels.mean(2, keepdim=True)
     centered = pixels - mean
     return mean, centered @ centered.mT / pixels.shape[2]
