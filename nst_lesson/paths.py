@@ -22,14 +22,21 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def data_dir() -> Path:
-    """The folder `data`: beside the package in a clone, inside it in an installed wheel.
+    """The folder `data`. Raises LessonError where it is missing (a broken installation)."""
+    return _shipped("data")
 
-    Raises LessonError where neither exists (a broken installation).
-    """
-    for folder in (PACKAGE / "data", PACKAGE.parent / "data"):
-        if (folder / "styles").is_dir():
+
+def notebooks_dir() -> Path:
+    """The folder of the lessons. Raises LessonError where it is missing (a broken installation)."""
+    return _shipped("notebooks")
+
+
+def _shipped(name: str) -> Path:
+    """A folder of the course: beside the package in a clone, inside it in an installed wheel."""
+    for folder in (PACKAGE / name, PACKAGE.parent / name):
+        if folder.is_dir():
             return folder
-    raise LessonError(f"the course's data folder is missing beside {PACKAGE}: install nst_lesson again")
+    raise LessonError(f"the course's folder {name} is missing beside {PACKAGE}: install nst_lesson again")
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:

@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PARAMETERS, write_lesson
 
-from nst_lesson.course import files, results, runs
-from nst_lesson.course.files import find_lesson, lessons, notebooks_dir
+from nst_lesson import paths
+from nst_lesson.course import results, runs
+from nst_lesson.course.files import find_lesson, lessons
 from nst_lesson.course.lesson import Lesson, Parameter, describe, parse_value, read_parameters
 from nst_lesson.course.results import results_in, rewrite
 from nst_lesson.course.runs import RunFailed, execute_in_place, run_lesson
 from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.paths import notebooks_dir
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def lesson(tmp_path):
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A course of two lessons instead of the real one."""
-    monkeypatch.setattr(files, "PACKAGE", tmp_path / "nst_lesson")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "nst_lesson")
     (tmp_path / "notebooks").mkdir()
     return [write_lesson(tmp_path / "notebooks" / name) for name in ("00_start.ipynb", "04_gatys_transfer.ipynb")]
 
@@ -58,7 +60,7 @@ def test_a_lesson_like_no_other_lists_all(shelf, text):
 
 
 def test_lessons_of_a_wheel_and_of_a_broken_installation(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "PACKAGE", tmp_path / "nst_lesson")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "nst_lesson")
     with pytest.raises(LessonError, match="install nst_lesson again"):
         lessons()
     (tmp_path / "nst_lesson" / "notebooks").mkdir(parents=True)
@@ -434,7 +436,7 @@ def test_failed_notebooks_do_not_replace_each_other(tmp_path):
 
 
 def test_the_default_folder_goes_after_bad_input(tmp_path, monkeypatch):
-    monkeypatch.setattr("nst_lesson.paths.PACKAGE", tmp_path / "nst_lesson")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "nst_lesson")
     monkeypatch.chdir(tmp_path)
     good = run_lesson(write_lesson(tmp_path / "good.ipynb", WRITE))
     with pytest.raises(LessonError):

@@ -6,8 +6,8 @@ import pytest
 from exercises import exercises
 
 from nst_lesson.cli import main as cli
-from nst_lesson.course.files import lessons, notebooks_dir
-from nst_lesson.paths import PACKAGE
+from nst_lesson.course.files import lessons
+from nst_lesson.paths import PACKAGE, notebooks_dir
 
 PAGE = notebooks_dir() / "INSTRUCTORS.md"
 TEXT = PAGE.read_text(encoding="utf-8")

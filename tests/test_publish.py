@@ -8,10 +8,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from nst_lesson import paths
 from nst_lesson.cli import main as cli
-from nst_lesson.course import files, publish
-from nst_lesson.course.files import lessons, notebooks_dir
+from nst_lesson.course import publish
+from nst_lesson.course.files import lessons
 from nst_lesson.errors import LessonError, ParameterError
+from nst_lesson.paths import notebooks_dir
 
 ROOT = notebooks_dir().parent
 
@@ -25,7 +27,7 @@ def clone(tmp_path, monkeypatch):
     for path in list(lessons().values())[:2]:
         shutil.copy(path, tmp_path / "notebooks")
     monkeypatch.setattr(publish, "PACKAGE", tmp_path / "nst_lesson")
-    monkeypatch.setattr(files, "PACKAGE", tmp_path / "nst_lesson")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "nst_lesson")
     return tmp_path
 
 

@@ -10,9 +10,10 @@ import torch
 
 import nst_lesson as nst
 from nst_lesson.cli import main as cli
-from nst_lesson.course.files import find_lesson, find_recipe, notebooks_dir
+from nst_lesson.course.files import find_lesson, find_recipe
 from nst_lesson.course.lesson import Lesson, read_parameters
 from nst_lesson.methods.gatys import start_image
+from nst_lesson.paths import notebooks_dir
 
 FILES = sorted((notebooks_dir() / "recipes").glob("*.yaml"))
 STORED = Path(__file__).resolve().parents[1] / "data" / "recipes"

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from nst_lesson.cli import main as cli
-from nst_lesson.course.files import lessons, notebooks_dir
+from nst_lesson.course.files import lessons
 from nst_lesson.course.slides import write_slides
 from nst_lesson.errors import LessonError
+from nst_lesson.paths import notebooks_dir
 
 DECK = notebooks_dir() / "slides.md"
 

@@ -10,21 +10,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from ..errors import LessonError, unknown
-from ..paths import PACKAGE, user_path
+from ..paths import notebooks_dir, user_path
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, nbformat.ValidationError)
 WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-def notebooks_dir() -> Path:
-    """The folder of the lessons: beside the package in a clone, inside it in an installed wheel.
-
-    Raises LessonError where neither exists (a broken installation).
-    """
-    for folder in (PACKAGE / "notebooks", PACKAGE.parent / "notebooks"):
-        if folder.is_dir():
-            return folder
-    raise LessonError(f"the lessons are missing beside {PACKAGE}: install nst_lesson again")
 
 
 def lessons() -> dict[str, Path]:

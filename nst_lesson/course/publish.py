@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 
 from ..errors import LessonError, ParameterError
-from ..paths import PACKAGE, write_text
-from .files import lessons, notebooks_dir, read_notebook
+from ..paths import PACKAGE, notebooks_dir, write_text
+from .files import lessons, read_notebook
 from .results import writable
 
 COLAB = "https://colab.research.google.com"

@@ -15,7 +15,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from ..errors import LessonError
-from .files import find_lesson, notebooks_dir, read_notebook
+from ..paths import notebooks_dir
+from .files import find_lesson, read_notebook
 from .pages import Page
 
 NUMBERED = re.compile(r"^#{2,3} (\d+(?:\.\d+)?)", re.MULTILINE)

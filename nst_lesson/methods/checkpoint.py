@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import LessonError
-from ..networks.models import NETWORK, TRAINING, describe
+from ..networks.models import NETWORK, TRAINING, below, describe
+from ..networks.weights import shapes_of
 from ..paths import atomic_path, user_path
 
 
@@ -83,8 +84,8 @@ class Checkpoint:
             return []
         header, tensors = self._read()
         self._expect_same(header["settings"], self._all_settings(record))
-        weights = _below(NETWORK, tensors)
-        if _shapes(weights) != _shapes(state.network.state_dict()):
+        weights = below(NETWORK, tensors)
+        if shapes_of(weights) != shapes_of(state.network.state_dict()):
             raise LessonError(f"the checkpoint {self.path} is of a network of another form: choose another folder")
         changes = [self._changes(what, header["pictures"].get(what, {}), now) for what, now in state.pictures.items()]
         if header["step"] > state.steps:
@@ -96,7 +97,7 @@ class Checkpoint:
             )
         state.network.load_state_dict(weights)
         averages: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _below("optimizer.", tensors).items():
+        for name, tensor in below("optimizer.", tensors).items():
             number, key = name.split(".")
             averages.setdefault(int(number), {})[key] = tensor
         state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": averages})
@@ -157,13 +158,3 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    """The shape of each tensor."""
-    return {name: tensor.shape for name, tensor in tensors.items()}
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix`, without it."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..errors import ParameterError, unknown
 from ..paths import data_dir
 from ..pictures.images import load_image, photo_names
-from .weights import Published, fetch, load_weights, read_weights
+from .weights import Published, fetch, load_weights, read_weights, shapes_of
 
 if TYPE_CHECKING:  # elsewhere where it is needed: torchvision takes a third of the seconds of `import nst_lesson`
     from torchvision.models import WeightsEnum
@@ -354,7 +354,7 @@ def _load_pocket(pooling: str) -> VGG:
     path = data_dir() / "weights" / "pocket.safetensors"
     metric_layers = [key.split(".")[1] for key in read_weights(path) if key.startswith("metric.")]
     vgg = _hollow_vgg("pocket", pooling, metric_layers)
-    return _fill(vgg, read_weights(path, {key: tensor.shape for key, tensor in vgg.state_dict().items()}))
+    return _fill(vgg, read_weights(path, shapes_of(vgg.state_dict())))
 
 
 def _random_vgg(name: str, pooling: str, seed: int) -> VGG:

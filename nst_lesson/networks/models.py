@@ -18,6 +18,7 @@ from ..paths import atomic_path, data_dir, user_path
 from .any_style import AnyStyleNetwork
 from .pytorch_examples import SETTINGS, is_torch_file, read_examples_file
 from .transformer import TransformationNetwork
+from .weights import shapes_of
 
 KINDS: dict[str, type[TransformationNetwork] | type[AnyStyleNetwork]] = {
     "style": TransformationNetwork,
@@ -84,6 +85,11 @@ def load_model(name: str | os.PathLike[str]) -> TransformationNetwork | AnyStyle
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
+def below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
 def _shipped() -> dict[str, Path]:
     """{name: file} of the networks that come with the course."""
     return {path.stem: path for path in sorted((data_dir() / "models").glob("*.safetensors"))}
@@ -97,7 +103,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
         header = file.metadata() or {}
         state = {key: file.get_tensor(key) for key in file.keys()}
     if TRAINING in header:
-        state = {key.removeprefix(NETWORK): weight for key, weight in state.items() if key.startswith(NETWORK)}
+        state = below(NETWORK, state)
     kinds = {key: torch.float32 if weight.is_floating_point() else weight.dtype for key, weight in state.items()}
     # Copied, as they are mapped: Windows would not replace a file that a network still uses.
     return *_form(header), {key: weight.to(kinds[key], copy=True) for key, weight in state.items()}
@@ -114,8 +120,7 @@ def _form(header: dict[str, str]) -> tuple[str, dict[str, Any]]:
 
 def _expect_fit(network: TransformationNetwork | AnyStyleNetwork, state: Mapping[str, Tensor]) -> None:
     """KeyError unless `state` has the weights of such a network, but for frozen ones, and in their shapes."""
-    wanted = {name: weight.shape for name, weight in network.state_dict().items()}
-    found = {name: weight.shape for name, weight in state.items()}
+    wanted = shapes_of(network.state_dict())
     frozen = {name: shape for name, shape in wanted.items() if name.startswith(network.frozen)}
-    if {**frozen, **found} != wanted:
+    if frozen | shapes_of(state) != wanted:
         raise KeyError("its weights are those of another form")

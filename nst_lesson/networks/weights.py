@@ -81,9 +81,14 @@ def read_weights(path: Path, shapes: Mapping[str, torch.Size] | None = None) -> 
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"cannot read {path} ({error}): delete it, then fetch or install it again") from None
-    if shapes is not None and {k: v.shape for k, v in state.items()} != dict(shapes):
+    if shapes is not None and shapes_of(state) != dict(shapes):
         raise WeightsError(f"{path} holds the weights of another network: delete it, then fetch or install it again")
     return state
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """{name: shape} of named tensors: what tells the weights of one network from those of another."""
+    return {name: tensor.shape for name, tensor in state.items()}
 
 
 def _small_copy(source: Published) -> Path | None:
