@@ -30,10 +30,11 @@ from ..methods.any_style import FEATURES_WEIGHT, reconstruction_loss
 from ..methods.checkpoint import Checkpoint
 from ..methods.losses import NORMALIZATION
 from ..methods.training import PRECISIONS, SCHEDULES, BatchLoss, Hardware, stylizing_loss, train
-from ..networks.any_style import AnyStyleNetwork, stylize_any
+from ..networks.any_style import AnyStyleNetwork
 from ..networks.backbones import STYLE_LAYERS, load_backbone, resolve_device
 from ..networks.models import load_model, save_model
-from ..networks.transformer import TransformationNetwork, stylize
+from ..networks.painter import Painter
+from ..networks.transformer import TransformationNetwork
 from ..paths import locked
 from ..pictures.images import load_image, save_image, style_names
 from ..pictures.photographs import Photographs
@@ -194,15 +195,9 @@ def _train(options: argparse.Namespace, device: str, training: Training, photo: 
 
 def _write(out: Path, training: Training, photo: Tensor | None) -> None:
     """The model as it is now, and a photograph as the file of it paints, if one is given."""
-    model = out / MODEL
-    save_model(training.network, model)
-    if photo is None:
-        return
-    network = load_model(model)
-    if isinstance(network, TransformationNetwork):
-        save_image(stylize(network, photo), out / PREVIEW)
-    else:
-        save_image(stylize_any(network, photo, training.painting), out / PREVIEW)
+    save_model(training.network, out / MODEL)
+    if photo is not None:
+        save_image(Painter(load_model(out / MODEL), [training.painting])(photo), out / PREVIEW)
 
 
 # --------------------------------------------------------------------------------------------------------- the options
