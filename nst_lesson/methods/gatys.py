@@ -21,7 +21,7 @@ from ..errors import LessonError, ParameterError, unknown
 from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from ..pictures.images import check_images, resize
 from .lbfgs import LBFGS
-from .losses import NORMALIZATION, FeatureExtractor, Layers
+from .losses import FeatureExtractor, Layers
 from .objective import Content, Objective, Smoothness, Style, Term, Terms, Weights, transfer_terms
 
 STEPS = 200
@@ -81,7 +81,6 @@ def reconstruct(
     tv_weight: float = 0.0,
     optimizer: str | Solver = OPTIMIZER,
     start: str | Tensor = "noise",
-    normalization: str = NORMALIZATION,
     seed: int = 0,
 ) -> Iterator[Step]:
     """Search, from noise, for a picture with the features of `image` (1, 3, H, W) at `layers`, and yield each step.
@@ -90,8 +89,8 @@ def reconstruct(
     """
     check_images(image=image)
     terms: Terms = {
-        "content": (1.0, Content(image, layers, normalization)),
-        "tv": (tv_weight, Smoothness(normalization)),
+        "content": (1.0, Content(image, layers)),
+        "tv": (tv_weight, Smoothness()),
     }
     yield from optimize(start_image(image, start, seed), Objective(backbone, terms), steps, optimizer)
 
@@ -105,7 +104,6 @@ def synthesize_texture(
     steps: int = STEPS,
     tv_weight: float = 0.0,
     optimizer: str | Solver = OPTIMIZER,
-    normalization: str = NORMALIZATION,
     seed: int = 0,
 ) -> Iterator[Step]:
     """Search, from noise, for a picture with the Gram matrices of `style` (1, 3, h, w), and yield each step.
@@ -115,8 +113,8 @@ def synthesize_texture(
     """
     check_images(style=style)
     terms: Terms = {
-        "style": (1.0, Style(style, layers, normalization=normalization)),
-        "tv": (tv_weight, Smoothness(normalization)),
+        "style": (1.0, Style(style, layers)),
+        "tv": (tv_weight, Smoothness()),
     }
     canvas = style.new_zeros(1, 3, *(size or style.shape[2:]))
     yield from optimize(start_image(canvas, "noise", seed), Objective(backbone, terms), steps, optimizer)

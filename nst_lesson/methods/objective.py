@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import ParameterError, unknown
 from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS
-from ..pictures.colors import square_root
+from ..pictures.colors import EPSILON, square_root
 from ..pictures.images import resize
 from .losses import (
     NORMALIZATION,
@@ -34,7 +34,6 @@ from .losses import (
 )
 from .statistics import (
     DIRECTIONS,
-    EPSILON,
     MARGIN,
     STATISTICS,
     check_mask,

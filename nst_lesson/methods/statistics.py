@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ParameterError
+from ..pictures.colors import EPSILON
 from .losses import gram_matrix
 
 STATISTICS = ("gram", "moments", "covariance", "sliced")
 DIRECTIONS = 64  # that a sliced distance looks along
 QUANTILES = 256  # that it compares in each
-EPSILON = 1e-5  # keeps square roots and inverses of a covariance finite
 SCORES_AT_ONCE = 2**24  # of positions times patches: a search holds 64 MB of them, however large the picture
 MARGIN = 1  # cells that a region's border is kept away from
 
