@@ -19,7 +19,7 @@ from filelock import Timeout
 from tqdm.auto import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from .errors import LessonError
+from .errors import LessonError, reason_of
 from .paths import cache_dir, hold
 
 CHUNK = 1 << 16  # bytes read at a time; a broken connection loses less than that
@@ -73,7 +73,7 @@ def download(url: str, path: Path, *, sha256: str, most: int, seconds: float = m
                 _fetch(url, path, sha256, most, time.monotonic() + seconds)
     except OSError as error:
         advice = "make room, or name another place in NST_LESSON_CACHE"
-        raise DownloadError(f"cannot keep {path} ({error.strerror or error}): {advice}") from None
+        raise DownloadError(f"cannot keep {path} ({reason_of(error)}): {advice}") from None
     return path
 
 

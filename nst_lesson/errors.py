@@ -13,6 +13,12 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def reason_of(error: BaseException) -> str:
+    """Why something failed, in one short line: the system's words for it, the message, or the name of the type."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split())[:200] or type(error).__name__
+
+
 class LessonError(ValueError):
     """Bad input. The message is one line; the command line prints it and exits with status 2."""
 

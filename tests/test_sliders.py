@@ -60,13 +60,13 @@ def test_both_pictures_are_there_under_their_names():
 
 def test_labels_are_text_and_not_html():
     names = ('<b>"Kelp" & \'co', "{0} 100 %")
-    page = Elements(BeforeAfter(plain(), plain(), labels=names).html)
+    page = Elements(BeforeAfter(plain(), plain(), labels=names).data)
     assert {image["alt"] for image in page.all("img")} == set(names)
     assert not page.all("b")
 
 
 def test_the_slider_is_a_labeled_control_that_needs_no_kernel_and_no_other_address():
-    page = BeforeAfter(plain(), plain(), labels=("photo", "painting")).html
+    page = BeforeAfter(plain(), plain(), labels=("photo", "painting")).data
     (slider,) = Elements(page).all("input")
     assert slider["type"] == "range" and (slider["min"], slider["max"]) == ("0", "100")
     assert "photo" in slider["aria-label"] and "painting" in slider["aria-label"]
@@ -76,7 +76,7 @@ def test_the_slider_is_a_labeled_control_that_needs_no_kernel_and_no_other_addre
 
 @pytest.mark.parametrize(("height", "width", "shown"), [(20, 30, 384), (768, 512, 256), (1000, 1000, 384)])
 def test_the_longer_side_has_the_asked_size_and_a_narrow_page_shrinks_it(height, width, shown):
-    page = Elements(BeforeAfter(plain(height, width), plain(height, width)).html)
+    page = Elements(BeforeAfter(plain(height, width), plain(height, width)).data)
     style = page.all("div")[0]["style"]
     assert f"width: {shown}px" in style and "max-width: 100%" in style
     assert all(max(decoded(image["src"]).size) == min(384, max(height, width)) for image in page.all("img"))
@@ -85,7 +85,7 @@ def test_the_longer_side_has_the_asked_size_and_a_narrow_page_shrinks_it(height,
 def test_it_is_light_also_with_busy_pictures():
     photo, painting = (load_image(name, 384) for name in ("astronaut", "pointillist"))
     dots = F.interpolate(painting, photo.shape[2:])  # as busy as what a run makes of the two
-    assert 60_000 < len(BeforeAfter(photo, dots).html) < 90_000
+    assert 60_000 < len(BeforeAfter(photo, dots).data) < 90_000
 
 
 def test_pictures_that_do_not_fit_are_an_error_that_names_both_sizes():
@@ -104,8 +104,8 @@ def test_a_notebook_stores_html_and_a_text_that_is_the_same_in_every_run():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_every_kind_of_floating_point_number_looks_the_same(dtype):
     usual, other = plain(value=0.5), plain(value=0.5).to(dtype).requires_grad_()
-    assert BeforeAfter(usual, usual).html == BeforeAfter(other, other).html == BeforeAfter(usual, other).html
-    assert PictureSlider({"a": usual, "b": usual}, "x").html == PictureSlider({"a": other, "b": other}, "x").html
+    assert BeforeAfter(usual, usual).data == BeforeAfter(other, other).data == BeforeAfter(usual, other).data
+    assert PictureSlider({"a": usual, "b": usual}, "x").data == PictureSlider({"a": other, "b": other}, "x").data
 
 
 # ---- several pictures
@@ -116,7 +116,7 @@ def three():
 
 
 def test_all_pictures_are_there_and_the_last_is_seen_first():
-    page = Elements(PictureSlider(three(), "step of <training>").html)
+    page = Elements(PictureSlider(three(), "step of <training>").data)
     assert [image["alt"] for image in page.all("img")] == ["step 0", "step 1", "step 2"]
     assert [decoded(image["src"]).convert("L").getpixel((5, 5)) for image in page.all("img")] == [0, 128, 255]
     displays = [div["style"].split(";")[0] for div in page.all("div")[2:]]
@@ -132,5 +132,5 @@ def test_one_picture_needs_no_slider():
 
 
 def test_its_text_names_what_slides():
-    assert ">step</span>" in PictureSlider(three(), "step").html  # a person sees what it varies
+    assert ">step</span>" in PictureSlider(three(), "step").data  # a person sees what it varies
     assert repr(PictureSlider(three(), "step")) == "PictureSlider('step': step 0, step 1, step 2)"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from ..errors import reason_of
 from .files import lessons, read_notebook
 
 HEADING = re.compile(r"^(?=#{2,3} )", re.MULTILINE)
@@ -140,7 +141,7 @@ def _definitions(cells: list[str]) -> tuple[list[ast.stmt], str]:
         try:
             tree = ast.parse(TransformerManager().transform_cell(cell))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            trouble = f"it cannot be read: {' '.join(str(error).split())[:200]}"
+            trouble = f"it cannot be read: {reason_of(error)}"
             continue
         statements += [s for s in tree.body if isinstance(s, KEPT) and not _is_course(s)]
     return statements, trouble

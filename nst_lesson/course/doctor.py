@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
+from ..errors import reason_of
 from ..paths import cache_dir, data_dir, user_path
 
 STYLES = 6  # paintings that come with the course
@@ -45,8 +46,8 @@ def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     try:
         yield from check()
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        yield Finding(False, f"{check.__name__.strip('_')}: {reason}", INSTALL)
+        text = f"{check.__name__.strip('_')}: {type(error).__name__}: {reason_of(error)}"
+        yield Finding(False, text, INSTALL)
 
 
 def _python() -> Iterator[Finding]:

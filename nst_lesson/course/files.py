@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from ..errors import LessonError, unknown
+from ..errors import LessonError, reason_of, unknown
 from ..paths import notebooks_dir, user_path
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, nbformat.ValidationError)
@@ -51,7 +51,7 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         return nbformat.read(path, as_version=4)
     except UNREADABLE as error:  # what nbformat raises for files of other kinds has no common class
-        raise LessonError(f"{path} cannot be read as a notebook: {' '.join(str(error).split())[:200]}") from None
+        raise LessonError(f"{path} cannot be read as a notebook: {reason_of(error)}") from None
 
 
 def title_of(notebook: NotebookNode, path: Path) -> str:

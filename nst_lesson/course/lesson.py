@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 import yaml
 from nbformat import NotebookNode
 
-from ..errors import LessonError, ParameterError, unknown
+from ..errors import LessonError, ParameterError, reason_of, unknown
 from ..paths import user_path
 from ..pictures.images import check_source
 from .files import read_notebook, title_of
@@ -69,8 +69,7 @@ class Lesson:
         try:
             return cls(path, notebook, _parameters(cells[0].source))
         except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
-            reason = " ".join(str(error).split())
-            raise LessonError(f"{path}: the cell tagged 'parameters' cannot be read: {reason}") from None
+            raise LessonError(f"{path}: the cell tagged 'parameters' cannot be read: {reason_of(error)}") from None
 
     @property
     def name(self) -> str:
@@ -250,11 +249,11 @@ def read_parameters(path: str | os.PathLike[str]) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         values = json.loads(text)["parameters"] if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
-        raise ParameterError(f"cannot read the parameter file {path}: {error.strerror}") from None
+        raise ParameterError(f"cannot read the parameter file {path}: {reason_of(error)}") from None
     except (KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
         if path.suffix == ".json":
             raise ParameterError(f"{path} is not the results.json of a run: it records no parameters") from None
-        raise ParameterError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ParameterError(f"{path} is not valid YAML: {reason_of(error)}") from None
     if not isinstance(values, dict):
         raise ParameterError(f"{path} has no parameters: it needs lines such as `steps: 300`, one for each")
     return {str(name): value for name, value in values.items()}

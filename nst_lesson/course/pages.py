@@ -25,8 +25,9 @@ from nbformat import NotebookNode
 from PIL import Image
 from pygments.formatters import HtmlFormatter
 
-from ..errors import LessonError
+from ..errors import LessonError, reason_of
 from ..paths import write_text
+from ..pictures.images import data_address
 from .files import read_notebook, title_of, without_widgets
 from .results import writable
 
@@ -80,7 +81,7 @@ class Page:
             )
             body, _ = exporter.from_notebook_node(content)
         except Exception as error:  # of jinja2 and of nbconvert, whose templates may be missing
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error)
             raise LessonError(f"no page can be made of {notebook} ({reason}): install nbconvert again") from None
         body = PLACE.sub(lambda match: formulas[int(match[1])], body)
         body = LOCAL_PICTURE.sub(lambda match: match[1] + _embedded(match[2], notebook.parent), body)
@@ -193,7 +194,7 @@ def _embedded(source: str, folder: Path) -> str:
     kind = mimetypes.guess_type(path.name)[0] or ""
     if not kind.startswith("image/") or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         return source
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return data_address(path.read_bytes(), kind)
 
 
 def _set_aside(match: re.Match[str], formulas: list[str]) -> str:

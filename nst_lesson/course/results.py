@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from ..errors import LessonError
+from ..errors import LessonError, reason_of
 from ..paths import made, write_text
 from .files import read_notebook
 
@@ -34,7 +34,7 @@ def writable(folder: Path, new: bool = False) -> Iterator[None]:
         with made(folder):
             yield
     except OSError as error:
-        raise LessonError(f"cannot write into {folder} ({error.strerror or error}): choose another folder") from None
+        raise LessonError(f"cannot write into {folder} ({reason_of(error)}): choose another folder") from None
     finally:
         if new:
             with suppress(OSError):  # it has something in it
@@ -91,8 +91,7 @@ def rewrite(file: Path, text: str) -> None:
     try:
         write_text(file, text)
     except OSError as error:
-        reason = error.strerror or error
-        logging.getLogger(__name__).warning("%s stays as the lesson left it (%s)", file.name, reason)
+        logging.getLogger(__name__).warning("%s stays as the lesson left it (%s)", file.name, reason_of(error))
 
 
 def free_path(path: Path) -> Path:

@@ -26,7 +26,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from ..errors import LessonError
+from ..errors import LessonError, reason_of
 from ..paths import PACKAGE, locked, run_folder, user_path, write_text
 from .files import find_lesson, read_notebook, title_of, without_widgets
 from .lesson import Lesson
@@ -99,8 +99,8 @@ def run_lesson(
             try:
                 write_page(executed, executed.with_suffix(".html"))
             except Exception as error:  # a full disk, or nbconvert's templates lie elsewhere: the run is done
-                reason = " ".join(str(error).split())[:200]
-                logging.getLogger(__name__).warning("no page of this run (%s): notebook and numbers are kept", reason)
+                text = "no page of this run (%s): notebook and numbers are kept"
+                logging.getLogger(__name__).warning(text, reason_of(error))
             move_results(made, folder, executed)
     return folder
 

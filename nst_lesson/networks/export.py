@@ -10,7 +10,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from ..errors import LessonError
+from ..errors import LessonError, reason_of
 from ..paths import atomic_path, user_path
 from .any_style import AnyStyleNetwork
 from .transformer import LEAST, TransformationNetwork, unweave
@@ -75,4 +75,4 @@ def export_onnx(network: TransformationNetwork | AnyStyleNetwork, path: str | os
         with atomic_path(user_path(path)) as temporary:
             onnx.save_model(model, str(temporary))
     except OSError as error:
-        raise LessonError(f"cannot write {path} ({error.strerror or error}): choose another place") from None
+        raise LessonError(f"cannot write {path} ({reason_of(error)}): choose another place") from None

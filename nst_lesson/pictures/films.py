@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageSequence
 from torch import Tensor
 
-from ..errors import ImageError, LessonError
+from ..errors import ImageError, LessonError, reason_of
 from ..paths import atomic_path, user_path
 from .images import load_image
 
@@ -69,8 +69,7 @@ def write_film(
                 return not (sound_of and _has_sound(sound_of))
             return _write_video(temporary, pictures, seconds, sound_of)
     except _failures() as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"cannot write {path} ({reason}): choose another place") from None
+        raise ImageError(f"cannot write {path} ({reason_of(error)}): choose another place") from None
 
 
 def _gif_frames(path: Path) -> Iterator[tuple[Image.Image, Fraction]]:
@@ -102,8 +101,7 @@ def _video_frames(path: Path) -> Iterator[tuple[Image.Image, Fraction]]:
                 picture = frame.to_image()
                 yield picture.rotate(frame.rotation, expand=True) if frame.rotation else picture, time - start
     except _failures() as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be read as a film ({reason}): export it again") from None
+        raise ImageError(f"{path} cannot be read as a film ({reason_of(error)}): export it again") from None
     if start is None:
         raise ImageError(f"{path} has no pictures: export it again")
 

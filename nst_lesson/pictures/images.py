@@ -5,6 +5,7 @@ In the whole course a picture is a float32 tensor (1, 3, H, W), RGB, with values
 
 from __future__ import annotations
 
+import base64
 import difflib
 import io
 import os
@@ -26,7 +27,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..downloads import DownloadError, cached, download, read
-from ..errors import ImageError, LessonError, ParameterError
+from ..errors import ImageError, LessonError, ParameterError, reason_of
 from ..paths import atomic_path, data_dir, user_path
 
 Image.init()  # registers the formats, of which an older Pillow lacks some
@@ -157,8 +158,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str], opacity: Tensor | No
         with atomic_path(path) as temporary:
             picture.save(temporary, **SAVE_OPTIONS[path.suffix.lower()])
     except (OSError, ValueError) as error:  # ValueError: more pixels than the format can hold
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"cannot write {path} ({reason}): choose another place or another format") from None
+        raise ImageError(f"cannot write {path} ({reason_of(error)}): choose another place or another format") from None
 
 
 def check_format(path: str | os.PathLike[str]) -> None:
@@ -192,6 +192,11 @@ def encoded(image: Tensor, format: str, longer: int | None = None, **options: An
         picture.thumbnail((longer, longer))
     picture.save(buffer, format=format, **options)
     return buffer.getvalue()
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """The bytes of a file of a MIME type as an address, which puts the file into a page itself."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def check_images(**images: Tensor) -> None:
@@ -322,8 +327,8 @@ def _one_line_errors(label: str) -> Iterator[None]:
     except Image.DecompressionBombError:
         raise ImageError(_too_large(label)) from None
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{label} is damaged or incomplete ({reason}): copy, download or export it again") from None
+        advice = "copy, download or export it again"
+        raise ImageError(f"{label} is damaged or incomplete ({reason_of(error)}): {advice}") from None
 
 
 def _too_large(label: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from IPython.display import HTML
 from torch import Tensor
 
 from ..errors import ParameterError, printable
-from ..pictures.images import check_images, to_pil
+from ..pictures.images import check_images, data_address, to_pil
 
 MILLISECONDS = 80  # of a frame
 QUALITY = 25  # of the WebP: two seconds of brush strokes at 256 pixels a side are 0.3 MB in a notebook
@@ -29,5 +28,5 @@ def show_film(frames: Sequence[Tensor], title: str) -> HTML:
     buffer, text = io.BytesIO(), html.escape(printable(title))
     options = {"quality": QUALITY, "method": 6, "duration": MILLISECONDS, "loop": 0}
     first.save(buffer, "webp", save_all=True, append_images=rest, **options)
-    source = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    source = data_address(buffer.getvalue(), "image/webp")
     return HTML(f'<figure style="margin: 0"><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>')

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Mapping
 
+from IPython.display import HTML
 from torch import Tensor
 
 from ..errors import ParameterError
-from ..pictures.images import check_images, encoded
+from ..pictures.images import check_images, data_address, encoded
 
 QUALITY = 65  # of the JPEGs: two busy pictures of 384 x 384 pixels stay below 90 KB
 
@@ -50,7 +50,7 @@ LAYER = """<div style="display: {display}; position: relative; font: 12px sans-s
   </div>"""
 
 
-class BeforeAfter:
+class BeforeAfter(HTML):
     """Two pictures of one size, and a slider that uncovers one under the other.
 
     Both are (1, 3, H, W) in [0, 1]; `labels` name them. They are shown with the longer side `size` pixels long, and
@@ -65,17 +65,14 @@ class BeforeAfter:
             raise ParameterError(f"the pictures differ in size: {tuple(before.shape)} and {tuple(after.shape)}")
         self.labels, width = labels, round(size * before.shape[3] / max(before.shape[2:]))
         sources = (_embedded(image, size) for image in (before, after))
-        self.html = PAGE.format(*map(html.escape, labels), *sources, width=width)
+        super().__init__(PAGE.format(*map(html.escape, labels), *sources, width=width))
 
     def __repr__(self) -> str:
         """The names of the pictures, for a viewer without HTML."""
         return "BeforeAfter({!r}, {!r})".format(*self.labels)
 
-    def _repr_html_(self) -> str:
-        return self.html
 
-
-class PictureSlider:
+class PictureSlider(HTML):
     """Pictures that were computed beforehand, {label: (1, 3, H, W) in [0, 1]}, one at a time, and a slider over them.
 
     `name` says what the slider changes. They are shown with the longer side `size` pixels long, and stored no larger.
@@ -94,17 +91,13 @@ class PictureSlider:
             for n, (label, image) in enumerate(pictures.items())
         )
         width = max(round(size * i.shape[3] / max(i.shape[2:])) for i in pictures.values())
-        self.html = STACK.format(width=width, pictures="\n  ".join(layers), last=last, name=html.escape(name))
+        super().__init__(STACK.format(width=width, pictures="\n  ".join(layers), last=last, name=html.escape(name)))
 
     def __repr__(self) -> str:
         """What slides, for a viewer without HTML."""
         return f"PictureSlider({self.name!r}: {', '.join(self.labels)})"
 
-    def _repr_html_(self) -> str:
-        return self.html
-
 
 def _embedded(image: Tensor, size: int) -> str:
     """A picture as a data address, which puts it into the page itself."""
-    data = encoded(image, "jpeg", size, quality=QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return data_address(encoded(image, "jpeg", size, quality=QUALITY, optimize=True), "image/jpeg")

@@ -6,7 +6,6 @@ They use only what ipywidgets 7.7 (Colab) and 8 share, and in a thread never pyp
 from __future__ import annotations
 
 import atexit
-import base64
 import html
 import random
 import threading
@@ -28,7 +27,7 @@ from ..methods.gatys import Step, transfer
 from ..methods.losses import FeatureExtractor, gram_matrix, layer_shares, style_loss
 from ..methods.objective import STYLE_SHARES, STYLE_WEIGHT, Term
 from ..networks.backbones import STYLE_LAYERS, Backbone, layer_names
-from ..pictures.images import check_images, encoded, load_image
+from ..pictures.images import check_images, data_address, encoded, load_image
 from .show import show_images, show_maps
 
 REDRAW_SECONDS = 0.2  # five pictures a second are enough for the eye and for a slow connection
@@ -486,7 +485,7 @@ class BlindVote(ipywidgets.VBox):
 
 def _download(image: Tensor, name: str) -> str:
     """A link that looks like a button and saves a picture, which is in the link itself."""
-    address = "data:image/png;base64," + base64.b64encode(encoded(image, "png")).decode()
+    address = data_address(encoded(image, "png"), "image/png")
     return f'<a class="jupyter-button" download="{name}" href="{address}">Save picture</a>'
 
 
