@@ -248,7 +248,7 @@ def test_a_run_whose_page_cannot_be_written_is_a_run(tmp_path, monkeypatch, capl
     assert list(contents(folder)) == ["results.json", "tiny.ipynb"]
     assert "style" in json.loads((folder / "results.json").read_text())["parameters"]
     (line,) = caplog.messages
-    assert str(error) in line and "notebook and numbers are kept" in line
+    assert error.args[-1] in line and "notebook and numbers are kept" in line
 
 
 def test_a_result_that_a_full_disk_leaves_as_it_was_is_named(tmp_path, monkeypatch, caplog):
