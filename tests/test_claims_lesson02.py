@@ -52,7 +52,7 @@ def test_what_a_layer_cannot_tell_apart_deeper_ones_cannot_either(results):
 def test_the_error_grows_over_all_layers_of_the_network(results):
     swept = [error["pixel"] for name, error in results["depth_errors"].items() if name.startswith("relu")]
     assert len(swept) == 13
-    assert sum(deeper > shallower for shallower, deeper in pairwise(swept)) >= 9  # at its defaults every layer
+    assert sum(deeper > shallower for shallower, deeper in pairwise(swept)) >= 9  # at its defaults eleven
 
 
 def test_only_the_deep_layer_has_many_pre_images(results):
