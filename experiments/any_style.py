@@ -6,12 +6,7 @@ PAINTINGS is a folder with the three of TEST_STYLES, which `nst.download_names` 
 the Gram distance to the painting at three layers, divided by what matching the colors alone reaches, and the distance
 to the photograph at relu4_2. Numbers and pictures go into data/any_style/.
 
-The network was trained for about 2,000 steps with an earlier form of the same loss, and from there on with
-
-    nst-lesson train any --start FIRST --images DIR --precision bf16 --size 128 --steps 2500 --out OUT
-
-and, when its encoder, the pocket network, had been trained on, for 2,000 steps more in the same way. DIR held 628
-photographs of COCO and thirty links to each of nine other paintings.
+`data/README.md` says how the network was trained.
 """
 
 from __future__ import annotations
