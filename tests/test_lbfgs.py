@@ -104,6 +104,19 @@ def test_a_pair_without_curvature_has_no_weight():
     assert image.isfinite().all() and image.max() < 0.5
 
 
+def test_where_the_loss_curves_downward_steps_double():
+    image = torch.full((8,), 3.0, dtype=torch.float64, requires_grad=True)
+    optimizer = LBFGS([image])
+    closure = closure_of(image, lambda x: -torch.exp(-x.square() / 2).sum(), optimizer)  # curved upward below 1
+    places = [3.0]
+    for _ in range(70):
+        optimizer.step(closure)
+        places.append(image[0].item())
+    lengths = [a - b for a, b in itertools.pairwise(places[:5])]
+    assert lengths == pytest.approx([FIRST_STEP, 2 * FIRST_STEP, 4 * FIRST_STEP, MAX_STEP])
+    assert abs(places[-1]) < 1e-3
+
+
 def test_forgetting_is_starting_anew():
     image = torch.full((4,), 0.5, requires_grad=True)
     optimizer = LBFGS([image])

@@ -16,10 +16,12 @@ LEAST_CURVATURE = 1e-8  # of a pair: the cosine between a step and its change of
 class LBFGS(torch.optim.Optimizer):
     """L-BFGS with one evaluation a step, no line search, and steps of at most MAX_STEP.
 
-    It differs from torch's in three things. The pair of a step is what the pixels really did, so that a caller may
+    It differs from torch's in four things. The pair of a step is what the pixels really did, so that a caller may
     clamp them between two steps. A step is bounded in length, because the first guesses of the curvature can be wild.
-    And it reads no number from the device, where torch's reads two for every remembered step, about forty in all, and a
-    GPU waits each time. `history_size` steps are remembered, each as two copies of the picture.
+    Where the loss curves downward, a step is twice as long as the one before, and not as long as the gradient happens
+    to be, which may be next to nothing. And it reads no number from the device, where torch's reads two for every
+    remembered step, about forty in all, and a GPU waits each time. `history_size` steps are remembered, each as two
+    copies of the picture.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float = 1.0, history_size: int = 20) -> None:
@@ -62,7 +64,8 @@ class LBFGS(torch.optim.Optimizer):
             weights.append(scale * (moved * q).sum())
             q = q - weights[-1] * change
         moved, change, scale = self.pairs[-1]
-        q = q * torch.where(scale > 0, 1 / (scale * change.square().sum()), 1)
+        farther = 2 * moved.norm() / q.norm().clamp_min(1e-30)
+        q = q * torch.where(scale > 0, 1 / (scale * change.square().sum()), farther)
         for (moved, change, scale), weight in zip(self.pairs, reversed(weights), strict=True):
             q = q + (weight - scale * (change * q).sum()) * moved
         return q
