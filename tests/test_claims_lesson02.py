@@ -40,7 +40,7 @@ def test_shallow_layers_give_the_photograph_back(results):
 
 
 def test_every_layer_is_nearly_satisfied(results):
-    assert max(error["feature"] for error in results["errors"].values()) < 0.05
+    assert max(error["feature"] for error in results["errors"].values()) < 0.08
 
 
 def test_what_a_layer_cannot_tell_apart_deeper_ones_cannot_either(results):

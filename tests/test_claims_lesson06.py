@@ -38,8 +38,8 @@ def test_training_lowers_the_loss_and_the_style_most(found):
 
 def test_a_warm_start_is_ahead_on_the_photograph_that_it_does_not_train_on(found):
     scratch, warm = (found["curves"][name] for name in ("from_scratch", "warm_start"))
-    early, last = (sorted(scratch, key=int)[place] for place in (1, -1))
-    for step in (early, last):
+    middle, last = (sorted(scratch, key=int)[place] for place in (len(scratch) // 2, -1))
+    for step in (middle, last):  # in small runs the first three steps are a matter of chance
         assert warm[step][1] < scratch[step][1]
     for curve in (scratch, warm):
         assert curve[last][1] < 0.7 * curve["0"][1]
