@@ -165,7 +165,7 @@ WRONG = [
     ("chance", lambda w, n: split(w, n, lambda k, w, n: k == w), "exactly this split: add"),
     ("chance", lambda w, n: split(w, n, lambda k, w, n: k in (w, n - w)), "either way round"),
     ("chance", lambda w, n: split(max(w, n - w), n, lambda k, w, n: k >= w), "one end only"),
-    ("chance", lambda w, n: split(w, n, lambda k, w, n: k >= w), "whatever wins is"),
+    ("chance", lambda w, n: split(w, n, lambda k, w, n: k >= w), "one end only"),
     ("chance", lambda w, n: 2 * split(w, n, lambda k, w, n: k >= w), "whatever wins is"),
     ("chance", lambda w, n: split(w, n, lambda k, w, n: abs(2 * k - n) > abs(2 * w - n)), "leaves out the split"),
     (

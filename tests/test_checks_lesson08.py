@@ -14,9 +14,9 @@ def moments(x):
     return x.mean((2, 3), keepdim=True), (x.var((2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
 
 
-def normal(content, style, scale=True, add=True, subtract=True, divide=True, over=(2, 3), correction=0):
+def normal(content, style, scale=True, add=True, subtract=True, divide=True, over=(2, 3), correction=0, epsilon=1e-5):
     def of(x):
-        return x.mean(over, keepdim=True), (x.var(over, keepdim=True, correction=correction) + 1e-5).sqrt()
+        return x.mean(over, keepdim=True), (x.var(over, keepdim=True, correction=correction) + epsilon).sqrt()
 
     (mean, deviation), (new_mean, new_deviation) = of(content), of(style)
     x = content - mean if subtract else content
@@ -215,6 +215,18 @@ def counting(losses, patience):
     return place
 
 
+def last_where_nothing_stops_it(losses, patience):
+    """As `counting`, but for the end."""
+    best, place, waited = float("inf"), 0, 0
+    for index, loss in enumerate(losses):
+        waited += 1
+        if loss < best:
+            best, place, waited = loss, index, 0
+        if waited == patience:
+            return place
+    return index
+
+
 def against_the_last(losses, patience):
     """With a counter that starts anew whenever a loss is below the one before it."""
     seen, since = losses[:1], 0
@@ -283,6 +295,7 @@ WRONG = [
     ("adain", lambda c, s: normal(c, s, divide=False), "does not divide by the content's"),
     ("adain", lambda c, s: normal(c, s, subtract=False), "does not subtract the content's mean"),
     ("adain", shifted_first, "scale first"),
+    ("adain", lambda c, s: normal(c, s, epsilon=1e-3), "too large: 1e-5"),
     ("adain", variances, "uses variances"),
     ("adain", lambda c, s: normal(c, s, over=(0, 2, 3)), "batch dimension"),
     ("adain", lambda c, s: normal(c, s, over=(1, 2, 3)), "mixes the channels"),
@@ -335,6 +348,7 @@ WRONG = [
     ("stop_early", counting_on, "never starts anew"),
     ("stop_early", until_the_first_rise, "stops at the first rise"),
     ("stop_early", where_it_stops, "where training stops"),
+    ("stop_early", last_where_nothing_stops_it, "return the best so far"),
     ("stop_early", lambda losses, patience: kept(losses, patience, late=1), "one look too long"),
     ("stop_early", lambda losses, patience: kept(losses, patience) + 1, "counts looks from 1"),
     ("stop_early", lambda losses, patience: losses[kept(losses, patience)], "returns the loss"),

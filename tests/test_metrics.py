@@ -58,7 +58,7 @@ def test_style_distance_takes_pictures_of_two_sizes_and_the_layers_asked_for(jud
 
 
 def test_results_say_what_was_run_where_and_with_what(tmp_path):
-    path = save_results(tmp_path, {"steps": 3, "style": "nocturne"}, {"loss": [0.5, 0.25]})
+    path = save_results(tmp_path, {"steps": 3, "style": "nocturne"}, {"loss": [0.5, torch.tensor(0.25)]})
     assert path == tmp_path / "results.json"
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["settings"] == {"steps": 3, "style": "nocturne"}

@@ -183,9 +183,8 @@ def _chance_mistakes(wins: int, votes: int) -> dict[str, float | tuple[float, ..
         "it gives the share of the votes: how often would a coin do that?": (wins / votes, most / votes),
         "it gives the chance of exactly this split: add those that are more uneven": exact,
         "it gives the chance of exactly this split, either way round: add those that are more uneven": 2 * exact,
-        ends: share(lambda k: k >= most),
+        ends: (share(lambda k: k >= most), one_side),
         "it counts k >= wins whatever wins is: with fewer than half of the votes the other end is the near one": (
-            one_side,
             2 * one_side,
             min(1.0, 2 * one_side),
         ),

@@ -80,7 +80,9 @@ def best_head(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         raise Wrong("it returns the transpose of a head, (c, C): W F has the teacher's channels, so W is (C, c)")
     result = expect_tensor(result, (WIDE, NARROW)).detach()
     wanted, mistakes = _best_head(features.double(), target.double()), _head_mistakes(features, target)
-    otherwise = f"|W F - T|^2 is {_excess(result, features, target):.1%} above the least: solve W G = C"
+    excess = _excess(result, features, target)
+    cause = "its ridge is too large" if 0 <= excess < 0.01 else "solve W G = C"
+    otherwise = f"|W F - T|^2 is {excess:.1%} above the least: {cause}"
     expect_value(result, wanted, mistakes, otherwise, tolerance=1e-2)  # a small ridge is right
     silent = features.clone()
     silent[:, 1] = 0
@@ -133,7 +135,11 @@ def square_map(answer: Callable[[Tensor], Tensor]) -> None:
     for seed in range(12):  # rounding puts the zero among the eigenvalues on either side of zero: one sign by chance
         generator = torch.Generator().manual_seed(seed)
         head = torch.randn(WIDE, 2, generator=generator) @ torch.randn(2, NARROW, generator=generator) / 100
-        result = expect_tensor(call(answer, head), (NARROW, NARROW)).detach().double()
+        try:
+            result = expect_tensor(call(answer, head), (NARROW, NARROW)).detach().double()
+        except torch.linalg.LinAlgError:
+            dependent = "it raises where the columns of the head depend on each other: W'W then has eigenvalues of zero"
+            raise Wrong(f"{dependent}, which Cholesky and inverses cannot do: take the symmetric root") from None
         if not result.isfinite().all():
             raise Wrong(
                 "it gives NaN where the columns of the head depend on each other: an eigenvalue of zero comes out a "
@@ -145,7 +151,10 @@ def square_map(answer: Callable[[Tensor], Tensor]) -> None:
             raised = values.clamp_min(torch.linalg.eigvalsh(found)[0].item())
             if close(found, vectors @ raised.diag() @ vectors.T, 1e-3):
                 raise Wrong("it lifts small eigenvalues to more than they are: clamp_min(0)")
-            raise Wrong("it fails where the columns of the head depend on each other (W'W then has no inverse)")
+            raise Wrong(
+                "where the columns of the head depend on each other, M'M is not W'W: take the root of the eigenvalues "
+                "of W'W as they are, with clamp_min(0) and nothing added, and no inverse"
+            )
 
 
 def _ranks(x: Tensor) -> Tensor:

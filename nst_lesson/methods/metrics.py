@@ -54,12 +54,12 @@ def peak_memory_mb() -> float:
 def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Mapping) -> Path:
     """Write results.json into a run's folder: its settings, its results, peak memory, machine and versions.
 
-    A space in a key becomes "_". Values must be JSON's own types; a tensor or NaN raises (ValueError, TypeError), and
-    nothing is written.
+    A space in a key becomes "_", a tensor of one number that number. Other values must be JSON's own types; another
+    tensor or NaN raises (ValueError, TypeError), and nothing is written.
     """
     record = {
-        "settings": _without_spaces(settings),
-        "results": _without_spaces(results),
+        "settings": _plain(settings),
+        "results": _plain(results),
         "peak_memory_mb": round(peak_memory_mb()),
         "machine": {"system": platform.system(), "cores": os.cpu_count(), "torch_threads": torch.get_num_threads()},
         "versions": _versions(),
@@ -70,11 +70,13 @@ def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Map
     return path
 
 
-def _without_spaces(value: Any) -> Any:
-    """Mappings, also in lists and in one another, with keys that have no spaces."""
+def _plain(value: Any) -> Any:
+    """Mappings, also in lists and in one another, with keys that have no spaces, and tensors () as numbers."""
+    if isinstance(value, torch.Tensor) and not value.ndim:
+        return value.item()
     if isinstance(value, Mapping):
-        return {str(key).replace(" ", "_"): _without_spaces(item) for key, item in value.items()}
-    return [_without_spaces(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {str(key).replace(" ", "_"): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _versions() -> dict[str, str]:
