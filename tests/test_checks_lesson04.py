@@ -80,6 +80,18 @@ def evaluates_twice(start, objective, steps, lr):
 
 WRONG = [
     ("style_term", style_term(shared=False), "leaves out the shares"),
+    (
+        "style_term",
+        lambda f, a, s: sum(s[k] * share_of(nst.gram_matrix(x), a[k]) for k, x in f.items()),
+        "the layers of shares",
+    ),
+    (
+        "style_term",
+        lambda f, a, s: sum(
+            map(lambda x, b, w: w * share_of(nst.gram_matrix(x), b), f.values(), a.values(), s.values())
+        ),
+        "the layers of shares",
+    ),
     ("style_term", style_term(lambda g, a: share_of(g, a) / 2), "divides by the number of layers"),
     ("style_term", lambda f, a, s: style_term()(f, a, dict(list(s.items())[:1])), "takes one layer only"),
     ("style_term", style_term(lambda g, a: (g - a).square().sum()), "does not divide by the painting's sum"),

@@ -94,6 +94,7 @@ WRONG = [
     ("beyond_chance", lambda a, b: overlap(a[:3], b[:3]), "the fourth run"),
     ("beyond_chance", lambda a, b: (a.sort(), b.sort(), a[-1] < b[0] or b[-1] < a[0])[2], "changes the lists"),
     ("effect", lambda a, b: (median(b) - median(a)) / (max(a) - min(a)), "its sign"),
+    ("effect", lambda a, b: median(abs(x - median(a)) for x in b) / (max(a) - min(a)), "is right"),
     ("effect", lambda a, b: abs(mean(b) - mean(a)) / (max(a) - min(a)), "takes means"),
     ("effect", lambda a, b: abs(median(b) - median(a)) / pstdev(a), "divides by the deviation"),
     ("effect", lambda a, b: abs(median(b) - median(a)), "does not divide"),

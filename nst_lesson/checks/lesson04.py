@@ -44,7 +44,18 @@ def style_term(answer: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Map
     sums, targets = ({k: (f := x[k].double().flatten(2)) @ f.mT for k in x} for x in both)
     counts = {k: h * w for k, (_, h, w) in sizes.items()}
     grams = {k: targets[k] / counts[k] for k in sizes}
-    result = expect_tensor(call(answer, features, {k: gram.float() for k, gram in grams.items()}, shares), ())
+    wanted = {k: gram.float() for k, gram in grams.items()}
+    content = torch.randn(1, 4, 3, 3, generator=generator)
+    try:
+        reply = call(
+            answer, {"first": features["first"], "content": content, "second": features["second"]}, wanted, shares
+        )
+    except (KeyError, RuntimeError):
+        call(answer, features, wanted, shares)  # fails as well where something else is wrong
+        raise Wrong(
+            "it goes through all the features, of which one may belong to the content term: take the layers of shares"
+        ) from None
+    result = expect_tensor(reply, ())
 
     def total(distance: Callable[[Tensor, Tensor], Tensor], given: Mapping[str, float] = shares) -> Tensor:
         return torch.stack([share * distance(sums[k] / counts[k], grams[k]) for k, share in given.items()]).sum()

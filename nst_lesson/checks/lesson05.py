@@ -172,6 +172,7 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
         ([0.8, 0.5, 0.6, 0.5], [0.2, 0.1]),
         ([0.25, 0.22, 0.30], [0.4]),
         ([0.2, 0.1, 0.3], [0.9, 0.5, 0.6, 0.7]),
+        ([0.0, 1.0, 2.0], [0.0, 2.0, 1.1]),
     ]
     try:
         replies = [number(_call_with_lists(answer, before, after)) for before, after in cases]
