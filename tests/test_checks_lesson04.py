@@ -87,9 +87,7 @@ WRONG = [
     ),
     (
         "style_term",
-        lambda f, a, s: sum(
-            map(lambda x, b, w: w * share_of(nst.gram_matrix(x), b), f.values(), a.values(), s.values())
-        ),
+        lambda f, a, s: sum(map(lambda x, b, w: w * share_of(nst.gram_matrix(x), b), *map(dict.values, (f, a, s)))),
         "the layers of shares",
     ),
     ("style_term", style_term(lambda g, a: share_of(g, a) / 2), "divides by the number of layers"),
