@@ -106,6 +106,8 @@ WRONG = [
     ("psnr", lambda x, y: -20 * mse(x, y).log10(), "factor is 20"),
     ("psnr", lambda x, y: -10 * mse(x, y).sqrt().log10(), "takes the root of the error"),
     ("psnr", lambda x, y: -10 * (x - y).square().sum().log10(), "sums the squares"),
+    ("psnr", lambda x, y: -10 * (x - y).var().log10(), "leaves out its mean"),
+    ("psnr", lambda x, y: -20 * (x - y).std(correction=0).log10(), "leaves out its mean"),
     ("psnr", lambda x, y: -10 * (x - y).abs().mean().log10(), "absolute differences"),
     ("psnr", lambda x, y: 10 * (255**2 / mse(x, y)).log10(), "255"),
     ("psnr", mse, "mean squared difference itself"),

@@ -24,7 +24,7 @@ def _psnr(image: Tensor, target: Tensor) -> Tensor:
 def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """10 log10(1 / mean squared difference) of two pictures (1, 3, H, W) in [0, 1], in decibels."""
     generator = torch.Generator().manual_seed(1)
-    image, target = (torch.rand(1, 3, 7, 11, generator=generator) for _ in range(2))
+    image, target = (brightness * torch.rand(1, 3, 7, 11, generator=generator) for brightness in (1, 0.6))
     d = (image - target).double()
     error = d.square().mean()
     wanted = -10 * error.log10()
@@ -41,6 +41,10 @@ def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it takes the mean of three PSNRs: first the mean of the squares, over everything": -10
         * d.square().mean((0, 2, 3)).log10().mean(),
         "it sums the squares: take their mean": -10 * d.square().sum().log10(),
+        "it takes the variance of the difference, which leaves out its mean": (
+            -10 * d.var(correction=0).log10(),
+            -10 * d.var().log10(),
+        ),
         "it takes absolute differences: square them": -10 * d.abs().mean().log10(),
         "it takes 255 for the brightest value: here it is 1": wanted + 20 * torch.tensor(255.0).log10(),
         "it returns the mean squared difference itself": error,
