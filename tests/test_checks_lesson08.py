@@ -216,15 +216,8 @@ def counting(losses, patience):
 
 
 def last_where_nothing_stops_it(losses, patience):
-    """As `counting`, but for the end."""
-    best, place, waited = float("inf"), 0, 0
-    for index, loss in enumerate(losses):
-        waited += 1
-        if loss < best:
-            best, place, waited = loss, index, 0
-        if waited == patience:
-            return place
-    return index
+    best = kept(losses, patience)
+    return best if where_it_stops(losses, patience) - best >= patience else len(losses) - 1
 
 
 def against_the_last(losses, patience):
