@@ -43,12 +43,16 @@ def darken_one_a_little(image):
     return image - 0.001 * (image == doubled(-maxima(-image)))
 
 
-def adam(start, target, features, steps, lr, *, clear=True, clamp="every", sign=1.0, graph=False, again=False):
+def adam(
+    start, target, features, steps, lr, *, clear=True, clamp="every", sign=1.0, graph=False, again=False, anew=False
+):
     with torch.set_grad_enabled(graph):
         wanted = features(target)
     image = start.clone().requires_grad_()
     solver = torch.optim.Adam([image], lr=lr)
     for _ in range(steps):
+        if anew:
+            solver = torch.optim.Adam([image], lr=lr)
         if clear:
             solver.zero_grad()
         if again:
@@ -61,6 +65,8 @@ def adam(start, target, features, steps, lr, *, clear=True, clamp="every", sign=
             image.clamp_(0, 1)
         elif clamp == "rebound":
             image = image.clamp(0, 1)
+        elif clamp == "lost":
+            image = image.detach().clamp(0, 1)
     return image.detach().clamp(0, 1) if clamp == "end" else image.detach()
 
 
@@ -70,6 +76,26 @@ def compares_pixels(start, target, features, steps, lr):
 
 def never_looks_at_the_target(start, target, features, steps, lr):
     return adam(start, torch.zeros_like(target), features, steps, lr)
+
+
+def forgets_the_gradient(start, target, features, steps, lr):
+    image, wanted = start.clone(), features(target).detach()
+    solver = torch.optim.Adam([image], lr=lr)
+    for _ in range(steps):
+        solver.zero_grad()
+        (features(image) - wanted).square().sum().backward()
+        solver.step()
+        image.data.clamp_(0, 1)
+    return image
+
+
+def looks_without_gradients(start, target, features, steps, lr):
+    image, wanted = start.clone().requires_grad_(), features(target).detach()
+    for _ in range(steps):
+        with torch.no_grad():
+            loss = (features(image) - wanted).square().sum()
+        loss.backward()
+    return image.detach()
 
 
 def paints_over_its_start(start, target, features, steps, lr):
@@ -111,12 +137,13 @@ WRONG = [
     ("psnr", lambda x, y: -10 * (x - y).abs().mean().log10(), "absolute differences"),
     ("psnr", lambda x, y: 10 * (255**2 / mse(x, y)).log10(), "255"),
     ("psnr", mse, "mean squared difference itself"),
-    ("psnr", lambda x, y: -10 * mse(x, y).log10() + 1, "is right"),
+    ("psnr", lambda x, y: -10 * mse(x, y).log10() + 1, "not 10 log10(1 / mean squared difference) (it gives"),
     ("psnr", lambda x, y: (-10 * mse(x, y).log10()).item(), "returns a float"),
     ("psnr", lambda x, y: -10 * (x - y).square().mean((2, 3)).log10(), "returns the shape (1, 3)"),
     ("content_loss_gradient", lambda z, P: z.relu() - P, "leaves out the second case"),
     ("content_loss_gradient", lambda z, P: z - P, "forgets the ReLU"),
     ("content_loss_gradient", lambda z, P: (z.relu() - P) * (P > 0), "where P > 0"),
+    ("content_loss_gradient", lambda z, P: (z.relu() - P) * (z >= 0), "z > 0, not z >= 0"),
     ("content_loss_gradient", lambda z, P: (z.relu() - P) * (z <= 0), "swapped"),
     ("content_loss_gradient", lambda z, P: (P - z.relu()) * (z > 0), "sign is wrong"),
     ("content_loss_gradient", lambda z, P: 2 * (z.relu() - P) * (z > 0), "twice too large"),
@@ -150,6 +177,12 @@ WRONG = [
     ("reconstruct", lambda *a: adam(*a, clamp="watched"), "in place that requires a gradient"),
     ("reconstruct", lambda *a: adam(*a, clamp="rebound"), "carries the graph of the step before"),
     ("reconstruct", lambda *a: adam(*a, clamp="rebound", graph=True), "carries the graph of the step before"),
+    ("reconstruct", lambda *a: adam(*a, clamp="lost"), "requires no gradient any more: clamp it in place"),
+    ("reconstruct", lambda *a: adam(*a, anew=True), "makes a new Adam in every step"),
+    ("reconstruct", forgets_the_gradient, "begin with start.clone().requires_grad_()"),
+    ("reconstruct", looks_without_gradients, "under torch.no_grad(): only the clamp"),
+    ("reconstruct", lambda s, t, f, n, lr: (adam(s, t, f, n, lr), t)[1], "returns the target"),
+    ("reconstruct", lambda s, t, f, n, lr: (adam(s, t, f, n, lr), s)[1], "returns the picture that it was given"),
     ("reconstruct", lambda *a: adam(*a, sign=0.0), "step 1 leaves the picture as it was"),
     ("reconstruct", lambda *a: adam(*a, again=True), "target's features 13 times"),
     ("reconstruct", never_looks_at_the_target, "never asks for the features of the target"),

@@ -118,6 +118,8 @@ WRONG = [
     ("gram", lambda f: f_ft(centered(f)) / M, "which gives the covariance"),
     ("gram", lambda f: f.flatten(2) @ f.flatten(2).abs().flip(1).mT / M, "not symmetric"),
     ("gram", lambda f: f_ft(f).sqrt(), "not F F' / M"),
+    ("gram", lambda f: f.flatten(2) @ f.flatten(2).permute(2, 1, 0) / M, "F.mT; F.T turns around all three"),
+    ("gram", lambda f: f.flatten(2) @ f.flatten(2) / M, "shapes of its two factors do not fit"),
     ("gram", lambda f: f_ft(f.detach()) / M, "detaches the graph"),
     ("gram", lambda f: f_ft(f.relu()) / M, "drops the negative values"),
     ("gram", lambda f: f_ft(f.abs()) / M, "takes absolute values"),
@@ -174,7 +176,7 @@ WRONG = [
     ("mean_std_distance", lambda f, t: ratio(f.detach(), t), "detaches the graph"),
     ("mean_std_distance", lambda f, t: ratio(f.relu(), t.relu()), "drops the negative values"),
     ("mean_std_distance", lambda f, t: ratio(f.abs(), t.abs()), "takes absolute values"),
-    ("mean_std_distance", lambda f, t: 2 * ratio(f, t), "is right"),
+    ("mean_std_distance", lambda f, t: 2 * ratio(f, t), "it is not |m - m'|^2"),
 ]
 
 

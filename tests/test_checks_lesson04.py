@@ -21,13 +21,15 @@ def gram(f):
     return f.flatten(2) @ f.flatten(2).mT
 
 
-def adam(start, objective, steps, lr, *, clear=True, clamp="every", sign=1.0):
+def adam(start, objective, steps, lr, *, clear=True, clamp="every", sign=1.0, anew=False):
     image = start.clone().requires_grad_()
     solver = torch.optim.Adam([image], lr=lr)
     for _ in range(steps):
+        if anew:
+            solver = torch.optim.Adam([image], lr=lr)
         if clear:
             solver.zero_grad()
-        (sign * objective(image)).backward()
+        (sign * objective(image.clamp(0, 1) if clamp == "inside" else image)).backward()
         solver.step()
         if clamp == "every":
             image.data.clamp_(0, 1)
@@ -37,7 +39,7 @@ def adam(start, objective, steps, lr, *, clear=True, clamp="every", sign=1.0):
             image = image.clamp(0, 1)
         elif clamp == "lost":
             image = image.detach().clamp(0, 1)
-    return image.detach().clamp(0, 1) if clamp == "end" else image.detach()
+    return image.detach().clamp(0, 1) if clamp in ("end", "inside") else image.detach()
 
 
 def paints_over_its_start(start, objective, steps, lr):
@@ -47,6 +49,18 @@ def paints_over_its_start(start, objective, steps, lr):
 
 def forgets_to_detach(start, objective, steps, lr):
     return adam(start, objective, steps, lr).requires_grad_()
+
+
+def paints_under_no_grad(start, objective, steps, lr):
+    image = start.clone().requires_grad_()
+    with torch.no_grad():
+        for _ in range(steps):
+            objective(image).backward()
+    return image.detach()
+
+
+def forgets_the_gradient(start, objective, steps, lr):
+    objective(start.clone()).backward()
 
 
 def clears_before_the_step(start, objective, steps, lr):
@@ -98,7 +112,8 @@ WRONG = [
     ("style_term", style_term(divided=False), "not divided by H W"),
     ("style_term", style_term(lambda g, a: share_of(g, a).sqrt()), "lengths, not their squares"),
     ("style_term", style_term(lambda g, a: (g - a).abs().sum() / a.abs().sum()), "absolute differences"),
-    ("style_term", lambda f, a, s: style_term()({k: x.relu() for k, x in f.items()}, a, s), "where"),
+    ("style_term", lambda f, a, s: style_term()({k: x.relu() for k, x in f.items()}, a, s), "share |G - A|^2 / |A|^2"),
+    ("style_term", lambda f, a, s: style_term()(f, a, {k: w * w for k, w in s.items()}), "squares the shares"),
     ("style_term", lambda f, a, s: style_term()({k: x.detach() for k, x in f.items()}, a, s), "detaches the graph"),
     ("style_term", style_term(lambda g, a: (g - a).square().sum() / g.detach().square().sum()), "the picture's sum"),
     ("total_variation", lambda x: down(x).square().mean(), "down the picture only"),
@@ -114,7 +129,7 @@ WRONG = [
     ("total_variation", lambda x: nst.total_variation(x) / 2, "half of it"),
     ("total_variation", lambda x: 2 * down(x).square().mean(), "the same differences twice"),
     ("total_variation", lambda x: 2 * across(x).square().mean(), "the same differences twice"),
-    ("total_variation", lambda x: nst.total_variation(x).sqrt(), "where"),
+    ("total_variation", lambda x: nst.total_variation(x).sqrt(), "difference down"),
     ("total_variation", lambda x: nst.total_variation(x).detach(), "detaches the graph"),
     ("total_variation", lambda x: nst.total_variation(x).item(), "returns a float"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (5**2 * 54**2), "factor 1/4"),
@@ -148,7 +163,12 @@ WRONG = [
     ("paint", lambda start, *_: start, "evaluates the objective 0 times"),
     ("paint", lambda *a: adam(*a, clamp="watched"), "in place that requires a gradient"),
     ("paint", lambda *a: adam(*a, clamp="rebound"), "carries the graph of the step before"),
-    ("paint", lambda *a: adam(*a, clamp="lost"), "requires no gradient"),
+    ("paint", lambda *a: adam(*a, clamp="lost"), "requires no gradient any more: clamp it in place"),
+    ("paint", lambda *a: adam(*a, clamp="inside"), "sees a clamped copy"),
+    ("paint", lambda *a: adam(*a, anew=True), "makes a new Adam in every step"),
+    ("paint", paints_under_no_grad, "under torch.no_grad(): only the clamp"),
+    ("paint", forgets_the_gradient, "begin with start.clone().requires_grad_()"),
+    ("paint", lambda s, f, n, lr: (adam(s, f, n, lr), s)[1], "returns the picture that it was given"),
     ("paint", clears_before_the_step, "step 1 leaves the picture as it was"),
 ]
 

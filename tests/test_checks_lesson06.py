@@ -74,6 +74,12 @@ def padded_before(x, weight, bias, margin=None):
     return F.conv2d(F.interpolate(F.pad(x, [margin] * 4, "reflect"), scale_factor=2), weight, bias)
 
 
+def padded_twice(x, weight, bias):
+    margin = weight.shape[-1] // 2
+    large = F.pad(F.interpolate(x, scale_factor=2), [margin] * 4, "reflect")
+    return F.conv2d(large, weight, bias, padding=margin)
+
+
 def up_in_place(x, weight, bias):
     x.clamp_(0.2, 0.8)
     return up(x, weight, bias)
@@ -130,6 +136,18 @@ def asking_by_name(network, photographs, vgg, grams):
     content = nst.content_loss(vgg(painted, "relu3_3")["relu3_3"], vgg(photographs, "relu3_3")["relu3_3"])
     styles = [nst.style_loss(nst.gram_matrix(vgg(painted, k)[k]), gram) for k, gram in grams.items()]
     return right_loss(content, torch.stack(styles), len(photographs))
+
+
+def by_order(network, photographs, vgg, grams):
+    content, *styles = vgg(network(photographs), ["relu3_3", *grams]).values()
+    target = vgg(photographs, ["relu3_3"])["relu3_3"]
+    terms = [nst.style_loss(nst.gram_matrix(f), g) for f, g in zip(styles, grams.values(), strict=True)]
+    return right_loss(nst.content_loss(content, target), torch.stack(terms), len(photographs))
+
+
+def with_all_layers(network, photographs, vgg, grams):
+    mine = vgg(network(photographs), ["relu3_3", *grams])
+    return sum(nst.style_loss(nst.gram_matrix(features), grams[name]) for name, features in mine.items())
 
 
 def with_smoothness(network, *a, weight=5, count=1):
@@ -236,7 +254,7 @@ WRONG = [
     ("residual_block", lambda x, f, g: block(x, g, f), "exchanged"),
     ("residual_block", lambda x, f, g: x * g(f(x).relu()), "it multiplies"),
     ("residual_block", lambda x, f, g: block(x, f, g) / 2, "the mean of the two"),
-    ("residual_block", lambda x, f, g: 3 * block(x, f, g), "its values are wrong"),
+    ("residual_block", lambda x, f, g: 3 * block(x, f, g), "not x + second(ReLU(first(x)))"),
     ("residual_block", lambda x, f, g: block(x, f, g)[:1], "returns the shape"),
     ("residual_block", block_in_place, "modifies its input"),
     ("residual_block", lambda x, f, g: x.detach() + g(f(x).relu()), "a part of it is detached"),
@@ -249,6 +267,9 @@ WRONG = [
     ("resize_convolution", convolved_before, "convolves before it upsamples"),
     ("resize_convolution", padded_before, "pads before it upsamples, which doubles"),
     ("resize_convolution", lambda *a: padded_before(*a, margin=1), "pads before it upsamples: the border"),
+    ("resize_convolution", padded_twice, "it pads twice"),
+    ("resize_convolution", lambda *a: up(*a)[:, :, ::2, ::2], "leave its stride at 1"),
+    ("resize_convolution", lambda *a: up(*a) + 1, "its nearest pixels and then padded"),
     ("resize_convolution", lambda x, w, b: F.pad(x, (2, 2), mode="reflect"), "four numbers here: left, right, top"),
     ("resize_convolution", lambda *a: up(*a, margin=1), "fits a 3x3 kernel only"),
     ("resize_convolution", lambda *a: up(*a, margin=0), "does not pad"),
@@ -288,6 +309,9 @@ WRONG = [
     ("fast_loss", lambda *a: one_by_one(*a).item(), "returns a float"),
     ("fast_loss", lambda n, p, v, g: one_by_one(torch.nn.Identity(), p, v, g), "never calls the network"),
     ("fast_loss", lambda n, p, v, g: v(n(p), g)["relu3_3"].sum(), "looks for the layer 'relu3_3'"),
+    ("fast_loss", by_order, "take them by name"),
+    ("fast_loss", with_all_layers, "grams has no 'relu3_3'"),
+    ("fast_loss", combined(lambda c, s, n: (c + 10 * s.mean()) / n + 1), "both relative, each the mean"),
     ("fast_loss", lambda n, p, v, g: v(p, ["relu9_9"]), ": unknown layer 'relu9_9'"),
     ("draw_of", lambda s, p, b, n: divmod(s * b + p, n), "counts steps from 0"),
     ("draw_of", lambda s, p, b, n: divmod((s - 1) * b + p - 1, n), "counts places from 1"),

@@ -230,7 +230,7 @@ WRONG = [
     ("multiply_adds", lambda *a: float(cost(*a)), "returns the float"),
     ("multiply_adds", lambda *a: cost(*a, halve=lambda n: n / 2), "halving rounds down"),
     ("multiply_adds", lambda *a: cost(*a, narrow=lambda i, o, n: 1), "forgets the input channels"),
-    ("multiply_adds", lambda *a: cost(*a) + 1, "is right"),
+    ("multiply_adds", lambda *a: cost(*a) + 1, "is right: 9 * channels in"),
     ("multiply_adds", lambda *a: [cost(*a)] * 2, "one number is expected"),
     ("best_head", lambda f, t: products(t, f), "it returns C = T F'"),
     ("best_head", lambda f, t: nst.distillation.products(t, f).mean(0), "it returns C = T F'"),

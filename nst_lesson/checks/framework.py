@@ -158,16 +158,17 @@ def close(result: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
 def expect_value(result: Any, wanted: Any, mistakes: Mistakes, otherwise: str = "", tolerance: float = 1e-4) -> None:
     """Wrong unless `result` is close to `wanted`: with the first of `mistakes` that gives `result`, else `otherwise`.
 
-    Without `otherwise` both are scalars, and the two numbers are said.
+    Of scalar tensors, and without `otherwise`, the two numbers are said as well.
     """
     if close(result, wanted, tolerance):
         return
     for sentence, values in mistakes.items():
         if any(close(result, value, tolerance) for value in _alternatives(values)):
             raise Wrong(sentence)
-    if otherwise:
+    if otherwise and not (isinstance(result, Tensor) and result.ndim == 0):
         raise Wrong(otherwise)
-    raise Wrong("it gives {:.4g} where {:.4g} is right".format(*(torch.as_tensor(x).item() for x in (result, wanted))))
+    numbers = "it gives {:.4g} where {:.4g} is right".format(*(torch.as_tensor(x).item() for x in (result, wanted)))
+    raise Wrong(f"{otherwise} ({numbers})" if otherwise else numbers)
 
 
 def expect_in_all_cases(

@@ -148,10 +148,12 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
             missing: 3 * n * m * side**2,
         },
         "field": {
-            "it forgets the poolings: each adds the jump before it": row["field"] - poolings,
-            "it lets a pooling double the jump first, and then add it: it adds first": row["field"] + poolings,
+            "it forgets the poolings: a pooling's window of 2 adds one jump, and then the jump doubles": row["field"]
+            - poolings,
+            "it doubles the jump before the pooling's window adds it: add the old jump, then double": row["field"]
+            + poolings,
             "the jump does not grow: it doubles at each pooling": 1 + 2 * convolutions + block,
-            "the jump does not grow, and the poolings are forgotten": 1 + 2 * convolutions,
+            "the jump does not grow, and the poolings' own windows are forgotten": 1 + 2 * convolutions,
             "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2": row["field"] + jump,
             "it starts from 0: without any layers, a position sees one pixel": row["field"] - 1,
         },
@@ -224,7 +226,7 @@ def _pixel_mistakes(layers: Sequence[tuple[int, int, int]], position: int) -> di
         "it assumes that the field is centered on the position: that needs VGG's padding": window(
             begin - (field - jumps[-1]) / 2, field
         ),
-        "it takes the layers from last to first: the first is the one next to the picture": [
+        "it goes through the layers in the wrong order: the first of the list is the one next to the picture": [
             *_pixels(layers[::-1], position)
         ],
     }
@@ -315,6 +317,10 @@ def _expect_output(result: object, index: int, x: Tensor) -> None:
         return
     if isinstance(result, Tensor) and result.shape == wanted.shape and close(result, wanted.relu()):
         raise Wrong(f"the ReLU after layer {index} has overwritten its output: keep a copy of it (clone)")
+    alone = _network(inplace=False)[0][index]
+    if index and isinstance(result, Tensor) and isinstance(alone, nn.ReLU) and result.shape == x.shape:
+        if close(result, alone(x)):
+            raise Wrong(f"it runs only the layers that are wanted: layer {index} needs all those before it")
     for other, what in ((index, "what goes into"), (index + 2, "the output of the layer after")):
         if other < len(outputs) and isinstance(result, Tensor) and result.shape == outputs[other].shape:
             if close(result, outputs[other]):

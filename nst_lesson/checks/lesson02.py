@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -49,7 +49,7 @@ def psnr(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it takes 255 for the brightest value: here it is 1": wanted + 20 * torch.tensor(255.0).log10(),
         "it returns the mean squared difference itself": error,
     }
-    expect_value(result, wanted, named)
+    expect_value(result, wanted, named, "it is not 10 log10(1 / mean squared difference)")
 
 
 def _content_loss_gradient(z: Tensor, target: Tensor) -> Tensor:
@@ -61,6 +61,7 @@ def content_loss_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """The gradient of 1/2 sum (max(z, 0) - P)^2 at z, for z before and P after the ReLU, both (B, C, H, W)."""
     generator = torch.Generator().manual_seed(2)
     z, other = (torch.randn(3, 5, 4, 7, generator=generator) for _ in range(2))
+    z[0, 0, 0] = 0  # the border between the two cases
     target = other.relu()
     result = expect_tensor(call_without_autograd(answer, z, target), tuple(z.shape))
     zd, p = z.double(), target.double()
@@ -75,6 +76,10 @@ def content_loss_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it returns the terms of the loss: return their derivative, F - P": (f - p).square() / 2,
         "its cases are swapped: the gradient is 0 where F = 0, and F - P elsewhere": (f - p) * (zd <= 0),
         "its sign is wrong: it is F - P, not P - F": -wanted,
+        "it lets something pass where z is exactly 0: there F = 0, which is the second case (z > 0, not z >= 0)": (
+            f - p
+        )
+        * (zd >= 0),
         "it is twice too large: the 1/2 in front of the sum cancels the 2 of the square": 2 * wanted,
         "it is half of it: the 1/2 in front of the sum cancels the 2 of the square": wanted / 2,
         "it divides by the number of values: the loss is a sum": wanted / z.numel(),
@@ -128,20 +133,22 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
     start = torch.rand(1, 3, 5, 8, generator=generator)
     target = torch.linspace(-0.5, 1.5, start.numel()).view_as(start)  # partly outside [0, 1]: the clamp must act
     weight = torch.randn(4, 3, 1, 1, generator=generator).requires_grad_()
-    seen = []
+    seen, unwatched = list[Tensor](), list[str]()
 
     def features(image: Tensor) -> Tensor:
+        if not torch.equal(image, target):
+            unwatched.extend(reasons_unwatched(image, first=all(torch.equal(other, target) for other in seen)))
         seen.append(image.detach().clone())
         return F.conv2d(image, weight)
 
     inputs = (start, target, features, 12, 0.1)
     try:
-        result = call_loop(answer, *inputs)
+        result = call_loop(answer, *inputs, unwatched=unwatched)
     except GraphOfEarlierStep:
         weight.requires_grad_(False)  # so that the target's features have no graph
-        call_loop(answer, *inputs)
+        call_loop(answer, *inputs, unwatched=unwatched)
         raise Wrong("the target's features carry a graph: compute them under torch.no_grad()") from None
-    _expect_course(result, seen, start, target)
+    _expect_course(result, seen, start, target, unwatched)
     exact, pixels = weight.detach(), torch.eye(3).view(3, 3, 1, 1)
 
     def loss(image: Tensor, kernel: Tensor = exact) -> Tensor:
@@ -152,6 +159,9 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
         "it clamps only once, at the end: clamp after every step": projected_adam(start, loss, every=False),
         "it never clears the gradient: call zero_grad() in every step": projected_adam(start, loss, clear=False),
         "it climbs: the loss must fall": projected_adam(start, lambda image: -loss(image)),
+        "it makes a new Adam in every step, which forgets what it has learned: make it once, before the loop": (
+            projected_adam(start, loss, anew=True)
+        ),
         "it ignores the learning rate that it was given": (
             projected_adam(start, loss, rate=1e-3),  # Adam's own
             projected_adam(start, loss, rate=0.05),  # the lesson's
@@ -163,7 +173,7 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
     expect_value(result, projected_adam(start, loss), named, otherwise, tolerance=1e-3)
 
 
-def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Tensor) -> None:
+def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Tensor, unwatched: Sequence[str]) -> None:
     """Wrong unless `seen`, the pictures asked about, are the target and 12 others on the way from `start`."""
     own = [image for image in seen if not torch.equal(image, target)]
     targets = len(seen) - len(own)
@@ -175,15 +185,18 @@ def _expect_course(result: Tensor, seen: list[Tensor], start: Tensor, target: Te
         raise Wrong(f"it asks for the picture's features {len(own)} times in 12 steps: once per step is right")
     if targets > 1:
         raise Wrong(f"it computes the target's features {targets} times: once, before the loop, is enough")
-    expect_motion([*own, result])
+    expect_motion(own, result, unwatched)
 
 
 class GraphOfEarlierStep(Wrong):
     """Autograd came to a graph that an earlier step has used up."""
 
 
-def call_loop(answer: Callable, start: Tensor, *inputs: object) -> Tensor:
-    """The picture that a loop over the pixels of `start` gives; Wrong for what commonly ends or spoils such a loop."""
+def call_loop(answer: Callable, start: Tensor, *inputs: object, unwatched: Sequence[str]) -> Tensor:
+    """The picture that a loop over the pixels of `start` gives; Wrong for what commonly ends or spoils such a loop.
+
+    `unwatched` fills up while the loop runs, with the reasons why autograd does not watch what it should.
+    """
     try:
         result = expect_tensor(call(answer, start, *inputs), tuple(start.shape))
     except RuntimeError as error:
@@ -191,30 +204,60 @@ def call_loop(answer: Callable, start: Tensor, *inputs: object) -> Tensor:
             tied = "its picture carries the graph of the step before: clamp it in place, under torch.no_grad()"
             raise GraphOfEarlierStep(tied) from error
         if "does not require grad" in str(error):
-            raise Wrong("its picture requires no gradient: start.clone().requires_grad_(), clamped in place") from error
+            lost = "its loss has no graph back to the picture: detach and convert nothing on the way"
+            raise Wrong(next(iter(unwatched), lost)) from error
         raise
     if result.requires_grad:
         raise Wrong("the picture that it returns still requires a gradient: return image.detach()")
+    if any(torch.equal(result, x.clamp(0, 1)) or torch.equal(result, x) for x in inputs if isinstance(x, Tensor)):
+        raise Wrong("it returns the target: return the picture that the steps have changed")
     if result.min() < 0 or result.max() > 1:
         raise Wrong("the picture leaves [0, 1]: clamp it after every step")
     return result
 
 
-def expect_motion(pictures: list[Tensor]) -> None:
-    """Wrong where one of the first steps of a loop leaves the picture as it was; later it may rest at 0 and 1."""
+def reasons_unwatched(image: Tensor, first: bool) -> Iterator[str]:
+    """Why autograd does not watch a picture whose loss is asked for, before the `first` step or later."""
+    if not torch.is_grad_enabled():
+        yield "it computes the loss of the picture under torch.no_grad(): only the clamp belongs there"
+    elif not image.requires_grad and first:
+        yield "its picture requires no gradient: begin with start.clone().requires_grad_()"
+    elif not image.requires_grad:
+        again = "clamp it in place (clamp_), or its name stands for a new tensor that the optimizer does not know"
+        yield f"after a step its picture requires no gradient any more: {again}"
+
+
+def expect_motion(pictures: list[Tensor], result: Tensor, unwatched: Sequence[str]) -> None:
+    """Wrong where one of the first steps of a loop leaves the picture as it was; later it may rest at 0 and 1.
+
+    `pictures` are those before each step; Wrong as well where the `result` is still the first of them.
+    """
     for step, (before, after) in enumerate(pairwise(pictures[:4]), start=1):
         if torch.equal(before, after):
             reasons = "is backward() called after zero_grad() and before step(), and the picture clamped in place?"
-            raise Wrong(f"step {step} leaves the picture as it was: {reasons}")
+            raise Wrong(next(iter(unwatched), f"step {step} leaves the picture as it was: {reasons}"))
+    if torch.equal(result, pictures[0]):
+        raise Wrong("it returns the picture that it was given: return the one that the steps have changed")
 
 
 def projected_adam(
-    start: Tensor, objective: Callable[[Tensor], Tensor], *, rate: float = 0.1, every: bool = True, clear: bool = True
+    start: Tensor,
+    objective: Callable[[Tensor], Tensor],
+    *,
+    rate: float = 0.1,
+    every: bool = True,
+    clear: bool = True,
+    anew: bool = False,
 ) -> Tensor:
-    """12 steps of Adam on `objective`, clamped after every step, or with a mistake: only at the end, or not cleared."""
+    """12 steps of Adam on `objective`, clamped after `every` step, or with a mistake.
+
+    Such as: clamped only at the end, gradients that are not cleared, or an optimizer that is made anew in each step.
+    """
     image = start.clone().requires_grad_()
     adam = torch.optim.Adam([image], lr=rate)
     for _ in range(12):
+        if anew:
+            adam = torch.optim.Adam([image], lr=rate)
         if clear:
             adam.zero_grad()
         objective(image).backward()

@@ -21,7 +21,15 @@ def gram(answer: Callable[[Tensor], Tensor]) -> None:
     f = x.flatten(2)
     batch, n, m = f.shape
     wanted = f @ f.mT / m
-    result = call(answer, features)
+    try:
+        result = call(answer, features)
+    except RuntimeError as error:
+        if isinstance(error, NotImplementedError) or "must match" not in str(error) and "batch" not in str(error):
+            raise
+        raise Wrong(
+            "the shapes of its two factors do not fit: (B, N, M) times (B, M, N). The transpose of each picture's F is "
+            "F.mT; F.T turns around all three dimensions"
+        ) from error
     shape = tuple(result.shape) if isinstance(result, Tensor) else None
     if shape == (n, n):
         raise Wrong("it returns one matrix for the whole batch: each picture has its own, (B, N, N)")
@@ -166,7 +174,8 @@ def mean_std_distance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it takes one mean for all channels: each channel has its own": of_all.sum() / energy_of_all.sum(),
         "it takes a square root at the end: leave the distance squared": wanted.sqrt(),
     }
-    expect_value(result, wanted, named)
+    formula = "it is not |m - m'|^2 + |s - s'|^2 over |m'|^2 + |s'|^2, of means m and deviations s"
+    expect_value(result, wanted, named, formula)
     expect_gradient(result, wanted, features)
 
 

@@ -11,7 +11,7 @@ from ..methods.gatys import optimize, solver
 from ..methods.losses import gram_matrix, style_loss
 from ..methods.losses import total_variation as package_total_variation
 from .framework import Wrong, call, exercise, expect_gradient, expect_tensor, expect_value
-from .lesson02 import call_loop, expect_motion, projected_adam
+from .lesson02 import call_loop, expect_motion, projected_adam, reasons_unwatched
 
 
 def _paint(start: Tensor, objective: Callable[[Tensor], Tensor], steps: int, lr: float) -> Tensor:
@@ -79,8 +79,11 @@ def style_term(answer: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Map
         "the picture's Gram matrix is not divided by H W, the number of positions": torch.stack(undivided).sum(),
         "it compares lengths, not their squares": total(lambda gram, wanted: relative(gram, wanted).sqrt()),
         "it takes absolute differences: square them": total(lambda g, a: (g - a).abs().sum() / a.abs().sum()),
+        "it squares the shares: multiply by a share after squaring": sum(
+            share**2 * relative(sums[k] / counts[k], grams[k]) for k, share in shares.items()
+        ),
     }
-    expect_value(result, right, named)
+    expect_value(result, right, named, "it is not the sum of share |G - A|^2 / |A|^2")
     expect_gradient(result, right, *features.values())
 
 
@@ -117,7 +120,9 @@ def total_variation(answer: Callable[[Tensor], Tensor]) -> None:
             [d.flatten() for d in squares]
         ).mean(),
     }
-    expect_value(result, right, named)
+    expect_value(
+        result, right, named, "it is not the mean of (difference down)^2 plus the mean of (difference across)^2"
+    )
     expect_gradient(result, right, image)
 
 
@@ -146,7 +151,7 @@ def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it divides by N and M, not by their squares": squares / (4 * n * m),
         "it compares the features themselves: compare their Gram matrices": (f - a).square().sum() / (4 * n**2 * m**2),
     }
-    expect_value(result, wanted, named)
+    expect_value(result, wanted, named, "it is not 1/(4 N^2 M^2) sum (F F' - A A')^2")
     expect_gradient(result, wanted, features)
 
 
@@ -155,21 +160,28 @@ def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
     """Projected Adam: `steps` steps on objective(image) -> scalar from `start` (1, 3, H, W), whose shape it returns."""
     start = torch.rand(1, 3, 5, 8, generator=torch.Generator().manual_seed(4))
     goal = torch.linspace(-0.5, 1.5, start.numel()).view_as(start)  # partly outside [0, 1]: the clamp must act
-    calls = []
+    calls, unwatched = list[Tensor](), list[str]()
 
     def objective(image: Tensor) -> Tensor:
+        unwatched.extend(reasons_unwatched(image, first=not calls))
         calls.append(image.detach().clone())
         return (image - goal).square().sum()
 
-    result = call_loop(answer, start, objective, 12, 0.1)
+    result = call_loop(answer, start, objective, 12, 0.1, unwatched=unwatched)
     if len(calls) < 12:
         raise Wrong(f"it evaluates the objective {len(calls)} times when 12 steps are asked for: that is too few")
     if len(calls) > 12:
         raise Wrong(f"it evaluates the objective {len(calls)} times for 12 steps: once per step is enough")
     if not torch.equal(calls[0], start):
         raise Wrong("it does not start from the picture it was given")
-    expect_motion([*calls, result])
+    expect_motion(calls, result, unwatched)
     named = {
+        "it makes a new Adam in every step, which forgets what it has learned: make it once, before the loop": (
+            projected_adam(start, objective, anew=True)
+        ),
+        "the objective sees a clamped copy, which gives no gradient beyond 0 and 1: clamp the picture itself": (
+            projected_adam(start, lambda image: objective(image.clamp(0, 1)), every=False)
+        ),
         "it clamps only once, at the end: clamp after every step": projected_adam(start, objective, every=False),
         "it never clears the gradient: call optimizer.zero_grad() in every step": projected_adam(
             start, objective, clear=False

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..methods.losses import content_loss, gram_matrix, style_loss, total_variation
 from ..networks.backbones import layer_names
-from .framework import Wrong, call, exercise, expect_gradient, expect_in_all_cases, expect_tensor, expect_value
+from .framework import Wrong, call, close, exercise, expect_gradient, expect_in_all_cases, expect_tensor, expect_value
 
 SHAPE = (2, 3, 5, 7)  # pictures, channels, height and width all differ, so that no two can be confused
 CONTENT_LAYER, CONTENT_WEIGHT, STYLE_WEIGHT = "relu3_3", 1, 10
@@ -63,7 +63,8 @@ def instance_norm(answer: Callable[..., Tensor]) -> None:
     x = torch.randn(SHAPE, generator=generator) * spread + middle
     weight, bias = torch.tensor([0.5, 2.0, -1.5]), torch.tensor([1.0, -2.0, 0.3])
     result, wanted = expect_tensor(call(answer, x, weight, bias), SHAPE), _normalized(x, weight, bias)
-    expect_value(result, wanted, _norms(x, weight, bias), "its values are not those of instance normalization")
+    otherwise = "it is not (x - mean) / root(variance + eps) * weight + bias, mean and variance over height and width"
+    expect_value(result, wanted, _norms(x, weight, bias), otherwise)
 
     flat = x.clone()
     flat[0, 0] = 0.5
@@ -96,7 +97,7 @@ def residual_block(answer: Callable[[Tensor, Layer, Layer], Tensor]) -> None:
     kernels = [torch.randn(3, 3, 3, 3, generator=generator).requires_grad_() for _ in range(2)]
     first, second = (lambda y, kernel=kernel: F.conv2d(y, kernel, padding=1) for kernel in kernels)
     result = expect_tensor(call(answer, x, first, second), SHAPE)
-    expect_value(result, _residual(x, first, second), _blocks(x, first, second), "its values are wrong")
+    expect_value(result, _residual(x, first, second), _blocks(x, first, second), "it is not x + second(ReLU(first(x)))")
     result, wanted = answer(x.requires_grad_(), first, second), _residual(x, first, second)
     missing = "no gradient reaches the input or the layers: call both layers, and detach nothing"
     expect_gradient(result, wanted, x, *kernels, missing=missing)
@@ -112,11 +113,12 @@ def resize_convolution(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> No
         wanted = _resized(x.double(), weight.double(), bias.double())
         result = _upsampled(answer, x, weight, bias)
         shape = tuple(result.shape) if isinstance(result, Tensor) else ()
-        if len(shape) == 4 and (reason := _size_mistake(shape[2] - wanted.shape[2], side)):
+        if len(shape) == 4 and (reason := _size_mistake(result, wanted, side)):
             raise Wrong(f"{reason} (for a kernel of {side}x{side} it returns {shape}; {tuple(wanted.shape)} is right)")
         result = expect_tensor(result, wanted.shape)
         named = _resizings(x, weight, bias) if side == 5 else {}
-        expect_value(result, wanted, named, f"its values are wrong for a kernel of {side}x{side}")
+        otherwise = "it is not the convolution of the picture made twice as large by its nearest pixels and then padded"
+        expect_value(result, wanted, named, f"{otherwise} by reflection (kernel of {side}x{side})")
     x, weight, bias = (t.requires_grad_() for t in (x, weight, bias))
     result, wanted = answer(x, weight, bias), _resized(x, weight, bias)
     expect_gradient(result, wanted, x)
@@ -137,20 +139,34 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
 
 
 def _expect_loss(
-    answer: Callable, network: _Painter, photographs: Tensor, vgg: Callable, grams: Mapping[str, Tensor]
+    answer: Callable, network: _Painter, photographs: Tensor, backbone: Callable, grams: Mapping[str, Tensor]
 ) -> None:
     """Wrong unless an answer has the right value and gradient, on a small network and backbone."""
+    asked = set[str]()
+
+    def vgg(images: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
+        asked.update(layer_names(layers))
+        return backbone(images, layers)
+
     try:
         result = expect_tensor(call(answer, network, photographs, vgg, dict(grams)), ())
     except KeyError as error:
+        if error.args[0] in asked and error.args[0] not in grams:
+            raise Wrong(f"grams has no {error}: the style term goes through the layers of grams alone") from None
         raise Wrong(f"it looks for the layer {error}, which it has not asked vgg for: vgg(images, [layers])") from None
+    except RuntimeError as error:
+        if "must match" in str(error):
+            names = "vgg returns its layers in the order of the network, not in the order asked for: take them by name"
+            raise Wrong(f"two layers that are not the same meet ({error}): {names}") from error
+        raise
     if not network.called:
         raise Wrong("it never calls the network: what is compared is what it paints, network(photographs)")
     exact = _Painter(torch.Generator()).double()
     exact.load_state_dict(network.state_dict())
     content, style, named = _fast_terms(exact, photographs.double(), vgg, grams)
     wanted = CONTENT_WEIGHT * content + STYLE_WEIGHT * style
-    expect_value(result, wanted, named)
+    formula = f"{CONTENT_WEIGHT} content + {STYLE_WEIGHT} style, both relative, each the mean over the photographs"
+    expect_value(result, wanted, named, f"it is not {formula}, style also over its layers")
 
     if network.weight.grad is not None:
         raise Wrong("it calls backward(): return the loss, the loop that trains goes backward")
@@ -293,9 +309,14 @@ def _upsampled(answer: Callable, x: Tensor, weight: Tensor, bias: Tensor) -> Any
         raise
 
 
-def _size_mistake(more: int, side: int) -> str:
-    """Why a result has so many rows more than it should, if that is known."""
-    margin = side // 2
+def _size_mistake(result: Tensor, wanted: Tensor, side: int) -> str:
+    """Why a result has more or fewer rows than `wanted`, if that is known."""
+    margin, more = side // 2, result.shape[2] - wanted.shape[2]
+    inside = result[:, :, margin:-margin, margin:-margin]
+    if more == 2 * margin and inside.shape == wanted.shape and close(inside, wanted):
+        return "it pads twice, with pad and in the convolution: once is enough"
+    if result.shape == (every := wanted[:, :, ::2, ::2]).shape and close(result, every):
+        return "its convolution takes every second position: leave its stride at 1"
     return {
         -SHAPE[2]: "it does not upsample",
         -2 * margin: "it does not pad",
@@ -331,7 +352,7 @@ def _backbone(generator: torch.Generator) -> Callable[[Tensor, str | Iterable[st
             raise ValueError(f"unknown layer {unknown[0]!r}; this backbone has {', '.join(weights)}")
         for name, weight in weights.items():
             x = found[name] = F.conv2d(x, weight.to(x.dtype), padding=1).relu()
-        return {name: found[name] for name in wanted}
+        return {name: features for name, features in found.items() if name in wanted}  # in the network's order
 
     return vgg
 

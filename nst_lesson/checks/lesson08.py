@@ -102,7 +102,8 @@ def adain(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         raise Wrong("content and style are swapped: the content is normalized, and gets the style's moments")
     result = expect_tensor(result, content.shape)
     wanted = _adain(source.double(), style.double())
-    _expect_features(result, wanted, _adain_mistakes(content.double(), style.double()))
+    formula = "the style's deviation * (content - its mean) / its deviation + the style's mean, channel by channel"
+    _expect_features(result, wanted, _adain_mistakes(content.double(), style.double()), formula)
     if not close(result, wanted, 5e-4):
         raise Wrong("what it adds against a division by zero is too large: 1e-5 is asked for")
     expect_gradient(result, wanted, source)
@@ -125,7 +126,8 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     if close(_covariance(result.double()), spread, 1e-3) and close(_mean(result.double()), _mean(style.double()), 1e-3):
         another = "mean and covariance are the painting's, but the map is another one: take the symmetric roots"
         mistakes = {f"{another}, E D^(1/2) E', for both": result}
-    _expect_features(result, wanted, mistakes)
+    formula = "root of the style's covariance @ inverse root of the content's @ (content - its mean) + the style's mean"
+    _expect_features(result, wanted, mistakes, formula)
     if not call(answer, torch.ones(1, 3, 4, 4), style).isfinite().all():
         raise Wrong("features without any variance give NaN: raise the eigenvalues to 1e-5 before they get a power")
     faint = content * torch.tensor([1.0, 1.0, 2e-3]).view(1, 3, 1, 1)  # its least eigenvalue is below the floor
@@ -168,7 +170,9 @@ def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments
         "deviation and mean are swapped: mean comes first": wanted.flip(0),
         "it takes only the painting with the largest weight": torch.stack([means[2], deviations[2]]),
     }
-    _expect_features(result, wanted, named)
+    _expect_features(
+        result, wanted, named, "the sum of share * mean, and of share * deviation, where the shares add to 1"
+    )
 
 
 @exercise(otherwise=_kept)
@@ -202,12 +206,12 @@ def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
         raise Wrong("it returns None where training ends before patience does: return the best so far") from None
 
 
-def _expect_features(result: Tensor, wanted: Tensor, mistakes: Mistakes) -> None:
-    """Wrong, with the likeliest cause or by how much it is off, unless `result` is about `wanted`."""
+def _expect_features(result: Tensor, wanted: Tensor, mistakes: Mistakes, formula: str) -> None:
+    """Wrong, with the likeliest cause or the formula and how far it is off, unless `result` is about `wanted`."""
     if not result.isfinite().all():
         raise Wrong("some of its values are NaN or inf: is a root taken of a number below 0?")
     off = (result.double() - wanted).abs().max() / wanted.abs().max()
-    otherwise = f"values are off by up to {off:.1%} of the largest one"
+    otherwise = f"it is not {formula} (values are off by up to {off:.1%} of the largest one)"
     expect_value(result, wanted, mistakes, otherwise, 1e-3)  # where to add the epsilon is a matter of taste
 
 

@@ -50,7 +50,10 @@ def multiply_adds(answer: Callable[[Channels, int, int], int]) -> None:
         [number(reply) for reply in replies],
         [_arithmetic(*case) for case in cases],
         [_arithmetic_mistakes(*case) for case in cases],
-        lambda case, said, right: f"for {case} it says {said:,.10g} where {right:,} is right",
+        lambda case, said, right: (
+            f"for {case} it says {said:,.10g} where {right:,} is right: "
+            "9 * channels in * channels out * height * width of the output, added up over the convolutions"
+        ),
     )
     if any(isinstance(reply, float) for reply in replies):
         raise Wrong(f"it returns the float {replies[0]!r}: multiply-adds are counted, so keep to int (// halves)")
@@ -111,7 +114,8 @@ def distillation_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Non
     result = expect_tensor(call(answer, features, target, head), ())
     exact = [x.double() for x in (features, target, head)]
     wanted = _loss(*exact)
-    expect_value(result, wanted, _distillation_mistakes(*exact))
+    formula = "|W F - T|^2 / |T|^2 + the same of the Gram matrices, each sum over the whole batch"
+    expect_value(result, wanted, _distillation_mistakes(*exact), f"it is not {formula}")
     expect_gradient(result, wanted, features)
     expect_gradient(result, wanted, head, missing="no gradient reaches the head, which is to learn as well")
 
@@ -188,7 +192,9 @@ def rank_correlation(answer: Callable[[Tensor, Tensor], float]) -> None:
         [number(reply) for reply in replies],
         [_spearman(*case) for case in cases],
         [_rank_mistakes(a.double(), b.double()) for a, b in cases],
-        lambda case, said, right: f"for {len(case[0])} pairs it gives {said:.4f}, not {right:.4f}",
+        lambda case, said, right: (
+            f"for {len(case[0])} pairs it gives {said:.4f}, not {right:.4f}: Pearson's correlation of the ranks"
+        ),
         tolerance=1e-4,
     )
 
