@@ -57,7 +57,7 @@ colab-check: $(TESTED)  ## run the lessons in an environment like Colab's (part 
 	@echo "the lessons run where the setup cell fetches them, with ipywidgets 7"
 
 lab: $(READY)  ## open the course in JupyterLab
-	@OMP_WAIT_POLICY=PASSIVE $(BIN)/jupyter lab $(JUPYTER_OPTIONS) notebooks/00_start_here.ipynb
+	@OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=1000 $(BIN)/jupyter lab $(JUPYTER_OPTIONS) notebooks/00_start_here.ipynb
 	@echo "the lessons, with what you changed, are in notebooks/"
 
 lint: $(TESTED)  ## check style, layout and types of the code

@@ -9,9 +9,12 @@ _program = os.path.splitext(os.path.basename(sys.argv[0]))[0]
 if _program in ("nst-lesson", "-m") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # 128 + SIGINT; `cli.main` takes it over
 
-# torch's threads spin while they wait for each other, and two programs on two cores then hinder each other tenfold.
-# OpenMP reads this as torch is loaded; programs that are started from here, such as a lesson's kernel, inherit it.
+# torch's threads spin while they wait for each other, and two programs on two cores then hinder each other tenfold. If
+# they sleep at once, a step on a small picture takes twice as long. So they sleep; where OpenMP is GNU's, as in torch
+# for Linux, they spin for some microseconds first. OpenMP reads this as torch is loaded; programs that are started from
+# here, such as a lesson's kernel, inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from . import checks as check
 from .errors import LessonError
