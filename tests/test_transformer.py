@@ -8,6 +8,7 @@ from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.networks import transformer
 from nst_lesson.networks.models import load_model, save_model
 from nst_lesson.networks.transformer import TransformationNetwork, stylize
+from nst_lesson.networks.upsampling import UpsampledConvolution
 from nst_lesson.pictures.images import load_image
 
 
@@ -45,7 +46,10 @@ def test_instance_normalization_is_torchs_in_either_layout(batch, layout):
 
 def test_no_transposed_convolution_and_no_zero_padding(network):
     convolutions = [m for m in network.modules() if isinstance(m, nn.modules.conv._ConvNd)]
-    assert len(convolutions) == 16 and all(type(m) is nn.Conv2d and m.padding_mode == "reflect" for m in convolutions)
+    upsampled = [m for m in convolutions if isinstance(m, UpsampledConvolution)]  # with a border of their own
+    assert len(convolutions) == 16 and len(upsampled) == 2
+    assert all(m.padding_mode == "reflect" for m in convolutions if m not in upsampled)
+    assert not any(isinstance(m, nn.modules.conv._ConvTransposeNd) for m in convolutions)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (7, 5), (16, 16), (33, 50), (64, 101)])

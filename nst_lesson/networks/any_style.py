@@ -22,6 +22,7 @@ from ..errors import ParameterError, unknown
 from ..pictures.colors import Moments, moments
 from ..pictures.images import check_values
 from .backbones import layer_names, load_backbone
+from .upsampling import upsampling
 
 LAYERS = ("relu4_1", "relu3_1", "relu2_1")  # where the style enters
 DETAIL = {"relu3_1": 0.5}  # how much of its features is the photograph's own, after a coarser layer
@@ -190,10 +191,10 @@ def _decoder(channels: int, halvings: int, width: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     rows = [CHANNELS[halvings][-1:], *reversed(CHANNELS[:halvings])]
     for number, row in enumerate(rows):
-        if number:
-            layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
-        for after in (max(3, round(width * wide)) for wide in row):
-            layers += [_convolution(channels, after), nn.ReLU()]
+        for place, after in enumerate(max(3, round(width * wide)) for wide in row):
+            doubles = number > 0 and place == 0
+            layers += upsampling(channels, after) if doubles else [_convolution(channels, after)]
+            layers.append(nn.ReLU())
             channels = after
     return nn.Sequential(*layers, _convolution(channels, 3))
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import unknown
 from ..pictures.images import check_values
+from .upsampling import upsampling
 
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
 LEAST = 16  # pixels a side inside, so that every reflection has something to reflect
@@ -45,10 +46,12 @@ class TransformationNetwork(nn.Module):
         )
         self.blocks = nn.Sequential(*(ResidualBlock(large, norm) for _ in range(5)))
         self.up = nn.Sequential(
-            nn.Upsample(scale_factor=2),
-            *_layer(norm, large, middle, 3),
-            nn.Upsample(scale_factor=2),
-            *_layer(norm, middle, small, 3),
+            *upsampling(large, middle),
+            norm(middle),
+            nn.ReLU(),
+            *upsampling(middle, small),
+            norm(small),
+            nn.ReLU(),
             _convolution(small, 3, 9),
         )
 
