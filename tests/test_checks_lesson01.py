@@ -157,14 +157,44 @@ def test_a_right_answer_in_another_style_passes(name, answer):
     assert verdict(getattr(nst.check, name), answer) == f"{name}: correct"
 
 
+def never_chained(network, x, wanted):
+    found = {}
+    for index, layer in enumerate(network):
+        y = layer(x)
+        if index in wanted:
+            found[index] = y.clone()
+        if index == max(wanted):
+            return found
+
+
+def freezing(network, x, wanted):
+    network.requires_grad_(False)
+    return walked(network, x, wanted)
+
+
+def cloned_at_the_end(network, x, wanted):
+    return {index: y.clone() for index, y in walked(network, x, wanted, keep=lambda before, after: after).items()}
+
+
+def named_by(least=lambda x: x.min() < 0, twice=lambda x: x.min() < -3):
+    def answer(x):
+        if x.max() > 100:
+            return "0 to 255"
+        return "twice" if twice(x) else "right" if least(x) else "forgotten"
+
+    return answer
+
+
 WRONG = [
+    ("name_the_mistake", named_by(least=lambda x: x.min() <= 0), "0 itself may be one"),
+    ("name_the_mistake", named_by(least=lambda x: x.max() - x.min() > 1), "look at the smallest"),
     ("name_the_mistake", by_deviation, "a night photograph"),
     ("vgg_table", lambda size: table(size, side=lambda size, j: round(size / j)), "at size 108: a pooling rounds down"),
     ("features_at", switched, "to eval mode"),
     ("features_at", sorting, "modifies the list of wanted layers"),
     ("name_the_mistake", lambda x: "right", "an ordinary photograph, not normalized, ranges from 0.0 to"),
     ("name_the_mistake", lambda x: judge(x, none=lambda x: x.max() <= 1), "a dark photograph, normalized, ranges"),
-    ("name_the_mistake", lambda x: judge(x, none=lambda x: x.max() <= 1), "has no negative values"),
+    ("name_the_mistake", lambda x: judge(x, none=lambda x: x.max() <= 1), "has no value below 0"),
     ("name_the_mistake", lambda x: judge(x, most=800), "only values up to 255 reach the hundreds"),
     ("name_the_mistake", lambda x: judge(x, most=5), "normalized twice, ranges"),
     ("name_the_mistake", lambda x: judge(x, least=-9), "a bright photograph, normalized twice, ranges"),
@@ -195,11 +225,15 @@ WRONG = [
     ("vgg_table", lambda size: table(size, side=lambda size, j: -(-size // j)), "at size 100: a pooling rounds down"),
     ("vgg_table", lambda size: table(size, side=lambda size, j: size // (2 * j)), "halves once too often"),
     ("vgg_table", lambda size: table(size, side=lambda size, j: size), "does not halve often enough"),
-    ("vgg_table", lambda size: table(size, n=lambda before, m: m), "conv1_1 at size 224: it takes the three colors"),
+    (
+        "vgg_table",
+        lambda size: table(size, n=lambda before, m: m),
+        "conv1_1 gets the three colors; your number is that of 64 channels in",
+    ),
     (
         "vgg_table",
         lambda size: table(size, n=lambda before, m: 3 if before == 3 else m),
-        "parameters of conv2_1 at size 224: a block's first one takes the channels of the block before",
+        "conv2_1 gets the 64 channels of the layer before; your number is that of 128",
     ),
     ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: 9 * n * m), "forgets the biases"),
     ("vgg_table", lambda size: table(size, parameters=lambda n, m, s: 9 * n * m + n), "bias per input channel"),
@@ -221,12 +255,12 @@ WRONG = [
     (
         "vgg_table",
         lambda size: table(size, pool=lambda field, jump: (field + 2 * jump, 2 * jump)),
-        "doubles the jump before",
+        "a pooling adds one jump, that before it",
     ),
     (
         "vgg_table",
         lambda size: table(size, pool=lambda field, jump: (field + jump, jump)),
-        "jump does not grow: it doubles",
+        "jump does not grow, or is not added",
     ),
     ("vgg_table", lambda size: table(size, pool=lambda field, jump: (field, jump)), "windows are forgotten"),
     ("vgg_table", lambda size: table(size, grow=3), "field of conv1_1 at size 224: it adds 3 jumps"),
@@ -259,6 +293,9 @@ WRONG = [
     ("features_at", out_of_place, "switches inplace off"),
     ("features_at", hooked, "leaves its hooks"),
     ("features_at", lambda *a: walked(*a, stop=False), "runs on after layer 2"),
+    ("features_at", never_chained, "it runs only the layers that are wanted"),
+    ("features_at", freezing, "it freezes weights"),
+    ("features_at", cloned_at_the_end, "clone it at once"),
     ("features_at", lambda *a: list(walked(*a).values()), "returns a list"),
     (
         "features_at",

@@ -78,6 +78,18 @@ def never_looks_at_the_target(start, target, features, steps, lr):
     return adam(start, torch.zeros_like(target), features, steps, lr)
 
 
+def measures_once(start, target, features, steps, lr):
+    image, wanted = start.clone().requires_grad_(), features(target).detach()
+    solver = torch.optim.Adam([image], lr=lr)
+    loss = (features(image) - wanted).square().sum()
+    for _ in range(steps):
+        solver.zero_grad()
+        loss.backward()
+        solver.step()
+        image.data.clamp_(0, 1)
+    return image.detach()
+
+
 def forgets_the_gradient(start, target, features, steps, lr):
     image, wanted = start.clone(), features(target).detach()
     solver = torch.optim.Adam([image], lr=lr)
@@ -175,10 +187,13 @@ WRONG = [
     ("reconstruct", lambda s, t, f, n, lr: adam(torch.rand_like(s), t, f, n, lr), "does not start from"),
     ("reconstruct", lambda *a: adam(*a, graph=True), "carry a graph"),
     ("reconstruct", lambda *a: adam(*a, clamp="watched"), "in place that requires a gradient"),
-    ("reconstruct", lambda *a: adam(*a, clamp="rebound"), "carries the graph of the step before"),
-    ("reconstruct", lambda *a: adam(*a, clamp="rebound", graph=True), "carries the graph of the step before"),
+    ("reconstruct", lambda *a: adam(*a, clamp="rebound"), "through the graph of an earlier step"),
+    ("reconstruct", lambda *a: adam(*a, clamp="rebound", graph=True), "through the graph of an earlier step"),
     ("reconstruct", lambda *a: adam(*a, clamp="lost"), "requires no gradient any more: clamp it in place"),
     ("reconstruct", lambda *a: adam(*a, anew=True), "makes a new Adam in every step"),
+    ("reconstruct", measures_once, "measure the loss anew in every step"),
+    ("reconstruct", lambda s, t, f, n, lr: adam(t, s, f, n, lr), "start and target are swapped"),
+    ("reconstruct", lambda s, t, f, n, lr: adam(s, t, lambda x: f(x.detach()), n, lr), "and detach it nowhere"),
     ("reconstruct", forgets_the_gradient, "begin with start.clone().requires_grad_()"),
     ("reconstruct", looks_without_gradients, "under torch.no_grad(): only the clamp"),
     ("reconstruct", lambda s, t, f, n, lr: (adam(s, t, f, n, lr), t)[1], "returns the target"),

@@ -162,7 +162,7 @@ WRONG = [
     ("paint", forgets_to_detach, "still requires a gradient"),
     ("paint", lambda start, *_: start, "evaluates the objective 0 times"),
     ("paint", lambda *a: adam(*a, clamp="watched"), "in place that requires a gradient"),
-    ("paint", lambda *a: adam(*a, clamp="rebound"), "carries the graph of the step before"),
+    ("paint", lambda *a: adam(*a, clamp="rebound"), "through the graph of an earlier step"),
     ("paint", lambda *a: adam(*a, clamp="lost"), "requires no gradient any more: clamp it in place"),
     ("paint", lambda *a: adam(*a, clamp="inside"), "sees a clamped copy"),
     ("paint", lambda *a: adam(*a, anew=True), "makes a new Adam in every step"),

@@ -96,6 +96,10 @@ class ReturnedNone(Wrong):
     """The answer returned nothing."""
 
 
+class Changed(Wrong):
+    """The answer changed a tensor that it was given."""
+
+
 def call(answer: Callable, *inputs: object) -> Any:
     """answer(*inputs), having made sure that it returns something and leaves tensors among its inputs as they were."""
     changed = "it modifies its input: build a new tensor instead of changing the one you were given"
@@ -105,12 +109,12 @@ def call(answer: Callable, *inputs: object) -> Any:
     except RuntimeError as error:
         if "in-place operation" in str(error):  # autograd refuses it for a tensor whose gradient is wanted
             given = any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
-            raise Wrong(changed if given else WATCHED) from error
+            raise (Changed(changed) if given else Wrong(WATCHED)) from error
         raise
     if result is None:
         raise ReturnedNone("it returns None: is its `return` missing?")
     if any(not torch.equal(x.detach(), old) for x, old in before):
-        raise Wrong(changed)
+        raise Changed(changed)
     return result
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from .framework import Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
+from .framework import Changed, Wrong, call, close, exercise, expect_gradient, expect_tensor, expect_value
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 INPUTS = {
@@ -32,8 +32,10 @@ def name_the_mistake(answer: Callable[[Tensor], str]) -> None:
     """Which of INPUTS a tensor (1, 3, H, W) is, by its numbers alone."""
     generator = torch.Generator().manual_seed(1)
     kinds = {"ordinary": (0, 1), "dark": (0, 0.55), "bright": (0.15, 1), "dull": (0.1, 0.6), "night": (0, 0.25)}
+    kinds |= {"foggy": (0.2, 0.35)}  # little contrast: its normalized range is less than 1
     for kind, (least, most) in kinds.items():
         photo = least + (most - least) * torch.rand(1, 3, 5, 7, generator=generator)
+        photo[0, 0, 0, 0] = least  # most pictures have a pixel of exactly 0
         once = _normalized(photo)
         cases = {"right": once, "forgotten": photo, "twice": _normalized(once), "0 to 255": _normalized(255 * photo)}
         for wanted, x in cases.items():
@@ -60,7 +62,7 @@ def _how_to_tell(pair: set[str]) -> str:
         return "only values up to 255 reach the hundreds; look at the largest"
     if "twice" in pair:
         return "normalized once, no picture goes below (0 - 0.485) / 0.229 = -2.1; look at the smallest"
-    return "a picture in [0, 1] has no negative values, a normalized one does; look at the smallest"
+    return "a picture in [0, 1] has no value below 0 (0 itself may be one), a normalized one has; look at the smallest"
 
 
 COLUMNS = ("channels", "side", "parameters", "multiply_adds", "field")
@@ -118,7 +120,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
     block, place = int(layer[4]) - 1, int(layer[6])
     jump, poolings = 2**block, 2**block - 1  # the poolings' share of the field: 1 + 2 + 4 + ...
     convolutions = sum(count for count, _ in BLOCKS[:block]) + place
-    origin = "it takes the three colors" if n == 3 else "a block's first one takes the channels of the block before"
+    origin = f"{layer} gets the three colors" if n == 3 else f"{layer} gets the {n} channels of the layer before"
     # Of conv1_1, where both mistakes show first, they give the same number: 3 channels come in.
     missing = (
         "it forgets the input channels, or counts 3 positions per window: 3 x 3 weights for each channel that comes in"
@@ -135,7 +137,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
             "it forgets the biases, one per output channel": weights,
             "it counts a bias per input channel: there is one per output channel": weights + n,
             "it counts a single bias: there is one per output channel": weights + 1,
-            f"{origin}, not {m} channels": 9 * m * m + m,
+            f"{origin}; your number is that of {m} channels in": 9 * m * m + m,
             missing: 3 * n * m + m,
             "it multiplies by the positions: the same weights serve everywhere": (weights + m) * side**2,
         },
@@ -144,15 +146,17 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
             "it counts flops, two per multiply-add: count each once": 2 * weights * side**2,
             "it counts the biases: leave them out here": (weights + m) * side**2,
             "it multiplies by one side only: there are side x side positions": weights * side,
-            f"{origin}, not {m} channels": 9 * m * m * side**2,
+            f"{origin}; your number is that of {m} channels in": 9 * m * m * side**2,
             missing: 3 * n * m * side**2,
         },
         "field": {
             "it forgets the poolings: a pooling's window of 2 adds one jump, and then the jump doubles": row["field"]
             - poolings,
-            "it doubles the jump before the pooling's window adds it: add the old jump, then double": row["field"]
+            "a pooling adds one jump, that before it: its window is 2, and the jump doubles afterwards": row["field"]
             + poolings,
-            "the jump does not grow: it doubles at each pooling": 1 + 2 * convolutions + block,
+            "the jump does not grow, or is not added: a convolution adds 2 jumps, and each pooling doubles the jump": (
+                1 + 2 * convolutions + block
+            ),
             "the jump does not grow, and the poolings' own windows are forgotten": 1 + 2 * convolutions,
             "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2": row["field"] + jump,
             "it starts from 0: without any layers, a position sees one pixel": row["field"] - 1,
@@ -248,7 +252,13 @@ def features_at(answer: Callable[[nn.Sequential, Tensor, list[int]], dict[int, T
     for wanted in ([1, 2], [2, 1], [3, 0], [4]):
         network, after = _network(inplace=True)
         given = list(wanted)
-        result = call(answer, network, x, given)
+        try:
+            result = call(answer, network, x, given)
+        except Changed:
+            network[1].inplace = False
+            if isinstance(reply := answer(network, x.clone(), list(wanted)), Mapping) and 1 in reply:
+                _expect_output(reply[1], 1, x)  # only the layers that are wanted, each on the picture itself
+            raise
         if given != wanted:
             raise Wrong("it modifies the list of wanted layers, which belongs to the caller: leave it as it is")
         if not isinstance(result, Mapping):
@@ -273,7 +283,8 @@ def _expect_indices(keys: list[object], wanted: list[int]) -> None:
         )
     if set(keys) == {i for i in wanted if i <= wanted[-1]}:
         raise Wrong(
-            f"wanted is not sorted: of {wanted} it gives {keys}, because it stops at {wanted[-1]}, the last named"
+            f"wanted is not sorted: of {wanted} it gives {keys}; it stops too early, as one does that stops at "
+            f"{wanted[-1]}, the last named"
         )
     raise Wrong(f"for the layers {wanted} its keys are {keys}")
 
@@ -282,6 +293,8 @@ def _expect_untouched(network: nn.Sequential) -> None:
     """Wrong unless the network is what the caller gave: its ReLUs in place, no hooks left on it."""
     if not all(module.inplace for module in network if isinstance(module, nn.ReLU)):
         raise Wrong("it switches inplace off in a network that belongs to the caller: keep copies of outputs instead")
+    if not all(weight.requires_grad for weight in network[-1].parameters()):
+        raise Wrong("it freezes weights of a network that belongs to the caller: leave them as they are")
     if not all(module.training for module in network.modules()):
         raise Wrong("it switches the network, which belongs to the caller, to eval mode: leave its mode as it is")
     if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
@@ -289,9 +302,13 @@ def _expect_untouched(network: nn.Sequential) -> None:
 
 
 class _Counted(nn.Identity):
-    """A layer that counts how often it runs."""
+    """A layer that counts how often it runs, with a weight that learns."""
 
     calls = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
@@ -316,7 +333,9 @@ def _expect_output(result: object, index: int, x: Tensor) -> None:
     if isinstance(result, Tensor) and result.shape == wanted.shape and close(result, wanted):
         return
     if isinstance(result, Tensor) and result.shape == wanted.shape and close(result, wanted.relu()):
-        raise Wrong(f"the ReLU after layer {index} has overwritten its output: keep a copy of it (clone)")
+        raise Wrong(
+            f"the ReLU after layer {index} has overwritten its output: clone it at once, before the next layer runs"
+        )
     alone = _network(inplace=False)[0][index]
     if index and isinstance(result, Tensor) and isinstance(alone, nn.ReLU) and result.shape == x.shape:
         if close(result, alone(x)):

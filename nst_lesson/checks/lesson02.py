@@ -156,6 +156,9 @@ def reconstruct(answer: Callable[[Tensor, Tensor, Callable, int, float], Tensor]
         return (F.conv2d(image, kernel) - wanted).square().sum() / wanted.square().sum()
 
     named = {
+        "start and target are swapped: the picture begins as start, and gets the features of target": projected_adam(
+            target, lambda image: (F.conv2d(image, exact) - F.conv2d(start, exact)).square().sum()
+        ),
         "it clamps only once, at the end: clamp after every step": projected_adam(start, loss, every=False),
         "it never clears the gradient: call zero_grad() in every step": projected_adam(start, loss, clear=False),
         "it climbs: the loss must fall": projected_adam(start, lambda image: -loss(image)),
@@ -201,8 +204,10 @@ def call_loop(answer: Callable, start: Tensor, *inputs: object, unwatched: Seque
         result = expect_tensor(call(answer, start, *inputs), tuple(start.shape))
     except RuntimeError as error:
         if "second time" in str(error):
-            tied = "its picture carries the graph of the step before: clamp it in place, under torch.no_grad()"
-            raise GraphOfEarlierStep(tied) from error
+            tied = (
+                "it goes backward through the graph of an earlier step: measure the loss anew in every step, and clamp "
+            )
+            raise GraphOfEarlierStep(f"{tied}the picture in place, under torch.no_grad()") from error
         if "does not require grad" in str(error):
             lost = "its loss has no graph back to the picture: detach and convert nothing on the way"
             raise Wrong(next(iter(unwatched), lost)) from error
@@ -221,7 +226,7 @@ def reasons_unwatched(image: Tensor, first: bool) -> Iterator[str]:
     if not torch.is_grad_enabled():
         yield "it computes the loss of the picture under torch.no_grad(): only the clamp belongs there"
     elif not image.requires_grad and first:
-        yield "its picture requires no gradient: begin with start.clone().requires_grad_()"
+        yield "its picture requires no gradient: begin with start.clone().requires_grad_(), and detach it nowhere"
     elif not image.requires_grad:
         again = "clamp it in place (clamp_), or its name stands for a new tensor that the optimizer does not know"
         yield f"after a step its picture requires no gradient any more: {again}"

@@ -37,7 +37,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # the share of the learning 
     "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,  # Loshchilov & Hutter 2017, eq. 5, once down to zero
 }
 PATIENCE = 20  # steps that look dead before a training is given up
-RISEN = 10.0  # times the first loss: a step above it looks dead
+RISEN = 5.0  # times the first loss: a step above it looks dead
 FLAT = 1e-5  # times the first total variation: what is left in a picture of one color
 
 BatchLoss = Callable[[nn.Module, Tensor], dict[str, Tensor]]  # network, photographs (B, 3, S, S) -> weighted terms
