@@ -55,6 +55,7 @@ def _blended(painted: Tensor, frame: Tensor, before: Tensor, painted_before: Ten
 def break_even(answer: Callable[[float, float, float], float]) -> None:
     """answer(train, slow, fast): the least whole n with n slow >= train + n fast, math.inf where there is none."""
     cases = [(100.0, 8.0, 0.5), (50.0, 8.0, 0.5), (60.0, 12.0, 2.0), (7.0, 2.0, 0.25), (1000.0, 9.0, 1.5)]
+    cases += [(13.0, 2.0, 1.0), (10.0, 4.0, 2.5)]  # an odd quotient, and a pass longer than what it saves
     replies = [call(answer, *case) for case in cases]
     wanted = [math.ceil(train / (slow - fast)) for train, slow, fast in cases]  # exact: all are binary fractions
     expect_in_all_cases(
@@ -93,17 +94,20 @@ def flicker(answer: Callable[[list[Tensor], int], float]) -> None:
 @exercise(otherwise=_median_seconds)
 def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]) -> None:
     """answer(run, clock, repeats): one run() that is not timed, then the median of `repeats` runs timed by clock()."""
-    spans = [0.25, 0.4, 0.9, 3.0, 0.3]
-    result, runs, looks = _timed(answer, [8.0, *spans, *[0.5] * 20], 5)
+    spans = [0.9, 3.0, 0.4, 0.25, 0.2, 0.3, 1.5]  # the middle one and the last stand elsewhere when they are sorted
+    repeats = len(spans)
+    result, runs, looks = _timed(answer, [8.0, *spans, *[0.5] * 20], repeats)
     if not looks:
         raise Wrong("it does not look at the clock that it is given: call clock() before and after each run")
-    if runs == 5 and math.isclose(result, statistics.median(spans[:4]), rel_tol=1e-6):
-        raise Wrong("it times 4 runs where 5 are asked for: the untimed one comes on top of these")
-    if runs == 5:
+    if runs == repeats and math.isclose(result, statistics.median(spans[:-1]), rel_tol=1e-6):
+        raise Wrong(f"it times {repeats - 1} runs where {repeats} are asked for: the untimed one comes on top of these")
+    if runs == repeats:
         raise Wrong("the first run is timed, too: call run() once before, while memory is reserved and caches fill")
-    if runs != 6:
-        raise Wrong(f"it calls run() {runs} times for 5 repeats: once before, and then 5 times are enough")
+    if runs != repeats + 1:
+        raise Wrong(f"it calls run() {runs} times for {repeats} repeats: once before, and then {repeats} times are right")
+    middle = sorted(spans)[repeats // 2 - 1 : repeats // 2 + 2]
     named = {
+        "its place in the sorted times is one beside the middle: take statistics.median": (middle[0], middle[2]),
         "it takes the mean, which one disturbed run spoils: take the median": statistics.mean(spans),
         "it subtracts the later look at the clock from the earlier one": -statistics.median(spans),
         "it takes the sum: take the median": sum(spans),
@@ -113,7 +117,7 @@ def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]
         "it takes the shortest run: take the median": min(spans),
         "it takes the longest run: take the median": max(spans),
         "it takes the last run: take the median": spans[-1],
-        "it takes the run in the middle: sort by time first": spans[2],
+        "it takes the run in the middle: sort by time first": spans[repeats // 2],
         "the first run counts, too: leave it out": statistics.median([8.0, *spans]),
         "the first run counts, too, and it takes the mean: leave it out, and take the median": statistics.mean(
             [8.0, *spans]
@@ -184,7 +188,7 @@ def _chance_mistakes(wins: int, votes: int) -> dict[str, float | tuple[float, ..
         "it gives the chance of exactly this split: add those that are more uneven": exact,
         "it gives the chance of exactly this split, either way round: add those that are more uneven": 2 * exact,
         ends: (share(lambda k: k >= most), one_side),
-        "it counts k >= wins whatever wins is: with fewer than half of the votes the other end is the near one": (
+        "where wins is less than half of the votes it counts too many: how far a split is from the middle has no sign": (
             2 * one_side,
             min(1.0, 2 * one_side),
         ),
@@ -192,7 +196,7 @@ def _chance_mistakes(wins: int, votes: int) -> dict[str, float | tuple[float, ..
             share(lambda k: abs(2 * k - votes) > abs(2 * wins - votes)),
             2 * share(lambda k: k > most),
         ),
-        "its range ends before `votes`: all votes for one side count, too": share(
+        "its range leaves out one of the ends, 0 and `votes`: all votes for one side count, too": share(
             lambda k: k < votes and abs(2 * k - votes) >= abs(2 * wins - votes)
         ),
         "its middle is votes // 2: the middle of an odd number of votes is no whole number": share(
@@ -233,6 +237,7 @@ def _blending_mistakes(
         there = painted[..., :seen] + share(change) * (painted_before[..., shift:] - painted[..., :seen])
         return torch.cat([there, painted[..., seen:]], 3)
 
+    kept = share(change_of(before[..., shift:], frame[..., :seen]))
     turned = share(change_of(before[..., :seen], frame[..., shift:]))
     backward = painted[..., shift:] + turned * (painted_before[..., :seen] - painted[..., shift:])
     return {
@@ -254,6 +259,10 @@ def _blending_mistakes(
         ),
         "it compares the painted frames, whose flicker is what we want to lose: compare the film's own": variant(
             change_of(painted_before.roll(-shift, 3), painted)
+        ),
+        "it blends the film's own frame: blend the painted ones": tuple(
+            torch.cat([frame[..., :seen] + kept * (painted_before[..., shift:] - frame[..., :seen]), rest[..., seen:]], 3)
+            for rest in (frame, painted)
         ),
         "it exchanges the two: kept is the share of the frame before": variant(change, scale=lambda c: 1 - share(c)),
         "it looks at each color by itself, which tears them apart: take the mean over the colors": variant(
@@ -298,6 +307,9 @@ def _break_even_mistakes(train: float, slow: float, fast: float) -> dict[str, fl
             exact
         )
         + 1,
+        "it adds a pass to the training: each picture's pass is in fast_seconds already": math.ceil(
+            (train + fast) / (slow - fast)
+        ),
         "it forgets fast_seconds: the network needs time for each picture, too": math.ceil(train / slow),
         "it adds fast_seconds to slow_seconds: what a picture saves is their difference": math.ceil(
             train / (slow + fast)

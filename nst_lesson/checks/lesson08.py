@@ -353,6 +353,9 @@ def _stop_mistakes(losses: Sequence[float], patience: int) -> dict[str, float]:
         "its count of looks without a new best never starts anew: set it to 0 at each new best": (
             _without_a_new_start(losses, patience)
         ),
+        "it counts from the first look: wait for `patience` looks after the best": losses.index(
+            min(losses[: patience + 1])
+        ),
         "it returns where training stops: the best weights are older": _stop(losses, patience),
         "it waits one look too long": _kept(losses, patience + 1),
         "it stops one look too early": _kept(losses, max(1, patience) - 1),

@@ -80,6 +80,8 @@ def best_head(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     target += 2 * torch.einsum("dc,bchw->bdhw", torch.randn(WIDE, NARROW, generator=generator), features)
     result = call(answer, features, target)
     if isinstance(result, Tensor) and result.shape == (NARROW, WIDE):
+        if close(result, _best_head(target, features), 1e-2):
+            raise Wrong("it predicts F from T: the other way round")
         raise Wrong("it returns the transpose of a head, (c, C): W F has the teacher's channels, so W is (C, c)")
     result = expect_tensor(result, (WIDE, NARROW)).detach()
     wanted, mistakes = _best_head(features.double(), target.double()), _head_mistakes(features, target)
@@ -95,6 +97,9 @@ def best_head(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         raise Wrong("it raises where a channel is silent: G has no inverse, so add a small ridge") from None
     if not result.isfinite().all() or _excess(result, silent, target) > 1e-2:
         raise Wrong("it fails where a channel is silent: G has no inverse, so add a small ridge")
+    quiet = features / 1000
+    if not _excess(expect_tensor(call(answer, quiet, target), (WIDE, NARROW)).detach(), quiet, target) < 1e-2:
+        raise Wrong("its ridge is too large for quiet features: make it a ten-thousandth of the mean of G's diagonal")
     if close(result[:, 1], -result[:, [0, 2, 3]].sum(1), 1e-2):  # what a constant on all of G leads to
         raise Wrong("it adds the ridge to every entry of G: to the diagonal only, so multiply it by torch.eye(len(G))")
 
@@ -138,7 +143,8 @@ def square_map(answer: Callable[[Tensor], Tensor]) -> None:
         raise Wrong(_map_mistake(result.double(), wanted))
     for seed in range(12):  # rounding puts the zero among the eigenvalues on either side of zero: one sign by chance
         generator = torch.Generator().manual_seed(seed)
-        head = torch.randn(WIDE, 2, generator=generator) @ torch.randn(2, NARROW, generator=generator) / 100
+        loudness = (0.01, 3)[seed % 2]  # what is next to nothing for one is not for the other
+        head = loudness * torch.randn(WIDE, 2, generator=generator) @ torch.randn(2, NARROW, generator=generator)
         try:
             result = expect_tensor(call(answer, head), (NARROW, NARROW)).detach().double()
         except torch.linalg.LinAlgError:
