@@ -104,6 +104,13 @@ WRONG = [
         lambda f, a, s: sum(map(lambda x, b, w: w * share_of(nst.gram_matrix(x), b), *map(dict.values, (f, a, s)))),
         "the layers of shares",
     ),
+    (
+        "style_term",
+        lambda f, a, s: sum(
+            w * share_of(nst.gram_matrix(f[k]), b) for k, b in zip(s, a.values(), strict=True) for w in [s[k]]
+        ),
+        "by the order in which they come",
+    ),
     ("style_term", style_term(lambda g, a: share_of(g, a) / 2), "divides by the number of layers"),
     ("style_term", lambda f, a, s: style_term()(f, a, dict(list(s.items())[:1])), "takes one layer only"),
     ("style_term", style_term(lambda g, a: (g - a).square().sum()), "does not divide by the painting's sum"),

@@ -145,6 +145,13 @@ def by_order(network, photographs, vgg, grams):
     return right_loss(nst.content_loss(content, target), torch.stack(terms), len(photographs))
 
 
+def styles_by_order(network, photographs, vgg, grams):
+    content, _ = terms(network, photographs, vgg, grams)
+    found = vgg(network(photographs), list(grams)).values()
+    styles = [nst.style_loss(nst.gram_matrix(f), g) for f, g in zip(found, grams.values(), strict=True)]
+    return right_loss(content, torch.stack(styles), len(photographs))
+
+
 def with_all_layers(network, photographs, vgg, grams):
     mine = vgg(network(photographs), ["relu3_3", *grams])
     return sum(nst.style_loss(nst.gram_matrix(features), grams[name]) for name, features in mine.items())
@@ -267,7 +274,8 @@ WRONG = [
     ("resize_convolution", convolved_before, "convolves before it upsamples"),
     ("resize_convolution", padded_before, "pads before it upsamples, which doubles"),
     ("resize_convolution", lambda *a: padded_before(*a, margin=1), "pads before it upsamples: the border"),
-    ("resize_convolution", padded_twice, "it pads twice"),
+    ("resize_convolution", padded_twice, "it pads twice as far"),
+    ("fast_loss", styles_by_order, "is each layer taken by its name"),
     ("resize_convolution", lambda *a: up(*a)[:, :, ::2, ::2], "leave its stride at 1"),
     ("resize_convolution", lambda *a: up(*a) + 1, "its nearest pixels and then padded"),
     ("resize_convolution", lambda x, w, b: F.pad(x, (2, 2), mode="reflect"), "four numbers here: left, right, top"),
@@ -309,7 +317,7 @@ WRONG = [
     ("fast_loss", lambda *a: one_by_one(*a).item(), "returns a float"),
     ("fast_loss", lambda n, p, v, g: one_by_one(torch.nn.Identity(), p, v, g), "never calls the network"),
     ("fast_loss", lambda n, p, v, g: v(n(p), g)["relu3_3"].sum(), "looks for the layer 'relu3_3'"),
-    ("fast_loss", by_order, "take them by name"),
+    ("fast_loss", by_order, "is each layer taken by its name"),
     ("fast_loss", with_all_layers, "grams has no 'relu3_3'"),
     ("fast_loss", combined(lambda c, s, n: (c + 10 * s.mean()) / n + 1), "both relative, each the mean"),
     ("fast_loss", lambda n, p, v, g: v(p, ["relu9_9"]), ": unknown layer 'relu9_9'"),

@@ -166,7 +166,7 @@ WRONG = [
     ("chance", lambda w, n: split(w, n, lambda k, w, n: k in (w, n - w)), "either way round"),
     ("chance", lambda w, n: split(max(w, n - w), n, lambda k, w, n: k >= w), "one end only"),
     ("chance", lambda w, n: split(w, n, lambda k, w, n: k >= w), "one end only"),
-    ("chance", lambda w, n: 2 * split(w, n, lambda k, w, n: k >= w), "whatever wins is"),
+    ("chance", lambda w, n: 2 * split(w, n, lambda k, w, n: k >= w), "where wins is less than half"),
     ("chance", lambda w, n: split(w, n, lambda k, w, n: abs(2 * k - n) > abs(2 * w - n)), "leaves out the split"),
     (
         "chance",
@@ -252,9 +252,9 @@ WRONG = [
     ("flicker", blackens, "modifies its input"),
     ("flicker", lambda f, s: pairs(f, s).abs(), "one number is expected"),
     ("median_seconds", lambda *a: timed(*a, warm=0), "the first run is timed, too"),
-    ("median_seconds", lambda r, c, n: timed(r, c, n - 1), "times 4 runs"),
+    ("median_seconds", lambda r, c, n: timed(r, c, n - 1), "times 6 runs"),
     ("median_seconds", lambda *a: -timed(*a), "subtracts the later look"),
-    ("median_seconds", lambda *a: timed(*a, warm=2), "calls run() 7 times"),
+    ("median_seconds", lambda *a: timed(*a, warm=2), "calls run() 9 times"),
     ("median_seconds", lambda *a: timed(*a, choose=statistics.mean), "takes the mean"),
     ("median_seconds", timed_in_one, "takes the mean"),
     ("median_seconds", started_once, "starts the clock once"),
@@ -263,8 +263,13 @@ WRONG = [
     ("median_seconds", lambda *a: timed(*a, choose=lambda s: s[len(s) // 2]), "sort by time first"),
     ("median_seconds", lambda r, c, n: timed(r, c, n + 1, warm=0), "the first run counts, too"),
     ("median_seconds", lambda r, c, n: timed(r, time.perf_counter, n), "does not look at the clock"),
-    ("median_seconds", lambda r, c, n: timed(r, c, 5), "ignores the number of repeats"),
+    ("median_seconds", lambda r, c, n: timed(r, c, 7), "ignores the number of repeats"),
     ("median_seconds", lambda r, c, n: timed(r, c, 100), "more than"),
+    ("median_seconds", lambda *a: timed(*a, choose=lambda s: sorted(s)[len(s) // 2 + 1]), "one beside the middle"),
+    ("median_seconds", lambda *a: timed(*a, choose=lambda s: sorted(s)[len(s) // 2 - 1]), "one beside the middle"),
+    ("break_even", lambda t, s, f: paid(t + f, s, f), "adds a pass to the training"),
+    ("break_even", lambda *a: paid(*a, rounded=lambda n: round(n + 0.5)), "says 14 where 13 is right"),
+    ("steady", lambda p, f, b, q, s: blend(f, f, b, q, s), "blends the film's own frame"),
 ]
 
 

@@ -339,6 +339,7 @@ WRONG = [
     ("blend_manners", lambda m, w: blended(m, w)[0], "two tensors"),
     ("blend_manners", changes_them, "modifies the moments"),
     ("stop_early", lambda losses, patience: losses.index(min(losses)), "after the stop"),
+    ("stop_early", lambda losses, n: losses.index(min(losses[: n + 1])), "counts from the first look"),
     ("stop_early", against_the_last, "below all before it"),
     ("stop_early", counting_on, "never starts anew"),
     ("stop_early", until_the_first_rise, "stops at the first rise"),

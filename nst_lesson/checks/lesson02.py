@@ -217,7 +217,7 @@ def call_loop(answer: Callable, start: Tensor, *inputs: object, unwatched: Seque
     if any(torch.equal(result, x.clamp(0, 1)) or torch.equal(result, x) for x in inputs if isinstance(x, Tensor)):
         raise Wrong("it returns the target: return the picture that the steps have changed")
     if result.min() < 0 or result.max() > 1:
-        raise Wrong("the picture leaves [0, 1]: clamp it after every step")
+        raise Wrong("the picture leaves [0, 1]: clamp it after every step, in place (clamp_)")
     return result
 
 
@@ -226,7 +226,8 @@ def reasons_unwatched(image: Tensor, first: bool) -> Iterator[str]:
     if not torch.is_grad_enabled():
         yield "it computes the loss of the picture under torch.no_grad(): only the clamp belongs there"
     elif not image.requires_grad and first:
-        yield "its picture requires no gradient: begin with start.clone().requires_grad_(), and detach it nowhere"
+        copied = "begin with start.clone().requires_grad_(), measure this copy, and detach it nowhere"
+        yield f"its picture requires no gradient: {copied}"
     elif not image.requires_grad:
         again = "clamp it in place (clamp_), or its name stands for a new tensor that the optimizer does not know"
         yield f"after a step its picture requires no gradient any more: {again}"
@@ -239,7 +240,10 @@ def expect_motion(pictures: list[Tensor], result: Tensor, unwatched: Sequence[st
     """
     for step, (before, after) in enumerate(pairwise(pictures[:4]), start=1):
         if torch.equal(before, after):
-            reasons = "is backward() called after zero_grad() and before step(), and the picture clamped in place?"
+            reasons = (
+                "are zero_grad(), backward() and step() called, in this order, on an optimizer that was given this "
+            )
+            reasons += "picture, and is it clamped in place?"
             raise Wrong(next(iter(unwatched), f"step {step} leaves the picture as it was: {reasons}"))
     if torch.equal(result, pictures[0]):
         raise Wrong("it returns the picture that it was given: return the one that the steps have changed")

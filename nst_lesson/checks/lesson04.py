@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -46,15 +47,22 @@ def style_term(answer: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Map
     grams = {k: targets[k] / counts[k] for k in sizes}
     wanted = {k: gram.float() for k, gram in grams.items()}
     content = torch.randn(1, 4, 3, 3, generator=generator)
+    with_content = {"first": features["first"], "content": content, "second": features["second"]}
+    turned = dict(reversed(wanted.items()))  # in another order than the shares
+    every = "it goes through all the features, of which one may belong to the content term: take the layers of shares"
+    order = "it pairs layers by the order in which they come: take the three of a layer by its name"
     try:
-        reply = call(
-            answer, {"first": features["first"], "content": content, "second": features["second"]}, wanted, shares
-        )
+        reply = call(answer, with_content, turned, shares)
     except (KeyError, RuntimeError):
-        call(answer, features, wanted, shares)  # fails as well where something else is wrong
-        raise Wrong(
-            "it goes through all the features, of which one may belong to the content term: take the layers of shares"
-        ) from None
+        for reason, found, grams_of in (
+            (every, features, turned),
+            (order, with_content, wanted),
+            (every, features, wanted),
+        ):
+            with suppress(KeyError, RuntimeError):
+                call(answer, found, grams_of, shares)
+                raise Wrong(reason) from None
+        raise  # something else is wrong
     result = expect_tensor(reply, ())
 
     def total(distance: Callable[[Tensor, Tensor], Tensor], given: Mapping[str, float] = shares) -> Tensor:

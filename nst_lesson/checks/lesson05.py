@@ -138,8 +138,9 @@ def experiment(answer: Callable[[Callable[..., float]], bool]) -> None:
     in_order, weights = tried == sorted(tried), sorted(set(tried))
     if len(weights) < 3:
         raise Wrong(f"it tries {len(weights)} value(s) of tv_weight: with fewer than three you cannot see a trend")
-    if weights[-1] < 10 * weights[0]:
-        reach = f"from {weights[0]:g} to {weights[-1]:g}"
+    least = min(weight for weight in weights if weight)  # three values: at least two are above 0
+    if weights[-1] < 10 * least:
+        reach = f"from {least:g} to {weights[-1]:g}"
         raise Wrong(
             f"it turns the knob too little, {reach}: chance hides that; try ten times the smallest value at least"
         )

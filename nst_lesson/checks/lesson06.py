@@ -130,11 +130,11 @@ def fast_loss(answer: Callable[[nn.Module, Tensor, Callable, Mapping[str, Tensor
     """content + 10 style of network(photographs), both relative, means over the batch, style over its layers, too."""
     generator = torch.Generator().manual_seed(3)
     vgg = _backbone(generator)
-    for pictures, layers in ((3, ("relu1_1", "relu2_1", "relu4_1", "relu5_1")), (2, ("relu1_1", "relu3_1", "relu5_1"))):
+    for pictures, layers in ((3, ("relu1_1", "relu2_1", "relu4_1", "relu5_1")), (2, ("relu5_1", "relu1_1", "relu3_1"))):
         network = _Painter(generator)
         photographs = torch.rand(pictures, 3, 8, 12, generator=generator)
         painting = vgg(torch.rand(1, 3, 10, 9, generator=generator), layers)
-        grams = {name: _gram(features).float() for name, features in painting.items()}
+        grams = {name: _gram(painting[name]).float() for name in layers}  # in the second case not the network's order
         _expect_loss(answer, network, photographs, vgg, grams)
 
 
@@ -156,8 +156,8 @@ def _expect_loss(
         raise Wrong(f"it looks for the layer {error}, which it has not asked vgg for: vgg(images, [layers])") from None
     except RuntimeError as error:
         if "must match" in str(error):
-            names = "vgg returns its layers in the order of the network, not in the order asked for: take them by name"
-            raise Wrong(f"two layers that are not the same meet ({error}): {names}") from error
+            names = "is each layer taken by its name, and are Gram matrices compared with Gram matrices?"
+            raise Wrong(f"two tensors of different shapes meet ({error}): {names}") from error
         raise
     if not network.called:
         raise Wrong("it never calls the network: what is compared is what it paints, network(photographs)")
@@ -314,13 +314,15 @@ def _size_mistake(result: Tensor, wanted: Tensor, side: int) -> str:
     margin, more = side // 2, result.shape[2] - wanted.shape[2]
     inside = result[:, :, margin:-margin, margin:-margin]
     if more == 2 * margin and inside.shape == wanted.shape and close(inside, wanted):
-        return "it pads twice, with pad and in the convolution: once is enough"
+        return "it pads twice as far as it should: once, by k // 2, with k = weight.shape[-1]"
     if result.shape == (every := wanted[:, :, ::2, ::2]).shape and close(result, every):
         return "its convolution takes every second position: leave its stride at 1"
     return {
         -SHAPE[2]: "it does not upsample",
         -2 * margin: "it does not pad",
-        2 * (1 - margin): "its padding fits a 3x3 kernel only: it has to be k // 2" if margin > 1 else "",
+        2 * (1 - margin): "its padding fits a 3x3 kernel only: it has to be k // 2, with k = weight.shape[-1]"
+        if margin > 1
+        else "",
         2 * margin: "it pads before it upsamples, which doubles the padding, too" if margin else "",
         -1: "its size is that of a transposed convolution",
         side - 2: "its size is that of a transposed convolution",

@@ -104,7 +104,9 @@ def median_seconds(answer: Callable[[Callable, Callable[[], float], int], float]
     if runs == repeats:
         raise Wrong("the first run is timed, too: call run() once before, while memory is reserved and caches fill")
     if runs != repeats + 1:
-        raise Wrong(f"it calls run() {runs} times for {repeats} repeats: once before, and then {repeats} times are right")
+        raise Wrong(
+            f"it calls run() {runs} times for {repeats} repeats: once before, and then {repeats} times are right"
+        )
     middle = sorted(spans)[repeats // 2 - 1 : repeats // 2 + 2]
     named = {
         "its place in the sorted times is one beside the middle: take statistics.median": (middle[0], middle[2]),
@@ -188,7 +190,7 @@ def _chance_mistakes(wins: int, votes: int) -> dict[str, float | tuple[float, ..
         "it gives the chance of exactly this split: add those that are more uneven": exact,
         "it gives the chance of exactly this split, either way round: add those that are more uneven": 2 * exact,
         ends: (share(lambda k: k >= most), one_side),
-        "where wins is less than half of the votes it counts too many: how far a split is from the middle has no sign": (
+        "where wins is less than half it counts too many: how far a split is from the middle has no sign": (
             2 * one_side,
             min(1.0, 2 * one_side),
         ),
@@ -261,7 +263,9 @@ def _blending_mistakes(
             change_of(painted_before.roll(-shift, 3), painted)
         ),
         "it blends the film's own frame: blend the painted ones": tuple(
-            torch.cat([frame[..., :seen] + kept * (painted_before[..., shift:] - frame[..., :seen]), rest[..., seen:]], 3)
+            torch.cat(
+                [frame[..., :seen] + kept * (painted_before[..., shift:] - frame[..., :seen]), rest[..., seen:]], 3
+            )
             for rest in (frame, painted)
         ),
         "it exchanges the two: kept is the share of the frame before": variant(change, scale=lambda c: 1 - share(c)),
