@@ -255,8 +255,8 @@ def features_at(answer: Callable[[nn.Sequential, Tensor, list[int]], dict[int, T
         try:
             result = call(answer, network, x, given)
         except Changed:
-            network[1].inplace = False
-            if isinstance(reply := answer(network, x.clone(), list(wanted)), Mapping) and 1 in reply:
+            untouched = _network(inplace=False)[0]
+            if isinstance(reply := answer(untouched, x.clone(), list(wanted)), Mapping) and 1 in reply:
                 _expect_output(reply[1], 1, x)  # only the layers that are wanted, each on the picture itself
             raise
         if given != wanted:
