@@ -108,6 +108,11 @@ WRONG = [
     ("effect", lambda a, b: abs(median(b) - median(a)) / max(max(a) - min(a), max(b) - min(b)), "larger of the two"),
     ("effect", lambda a, b: abs(median_high(b) - median_high(a)) / (max(a) - min(a)), "the two in the middle"),
     ("effect", lambda a, b: abs(torch.tensor(b).median() - torch.tensor(a).median()) / numpy.ptp(a), "in the middle"),
+    (
+        "pareto_front",
+        lambda p: [b for a, b in zip([(0, 9), *sorted(p)], sorted(p), strict=False) if b[1] < a[1]],
+        "it keeps (0.45, 0.58), although (0.3, 0.5)",
+    ),
     ("effect", lambda a, b: (a.sort(), 1.0)[1], "changes the lists"),
     ("effect", lambda a, b: abs(median(b) - median(a)) / (a[-1] - a[0]), "the last minus the first"),
     ("effect", lambda a, b: abs(median(b) - median(a)) / abs(a[-1] - a[0]), "the last minus the first"),

@@ -83,6 +83,7 @@ def beyond_chance(answer: Callable[[Sequence[float], Sequence[float]], bool]) ->
 def pareto_front(answer: Callable[[Sequence[Point]], Sequence[Point]]) -> None:
     """answer(points) must be those points (content, style) that no other point beats, in any order."""
     plain = [(0.1, 0.9), (0.3, 0.5), (0.4, 0.6), (0.6, 0.2), (0.9, 0.1), (0.7, 0.7), (0.05, 0.95)]
+    plain += [(0.45, 0.58)]  # better than its neighbor (0.4, 0.6), and beaten by another
     found = _points(_call_with_lists(answer, plain), plain)
     front, back = _front(plain), _front([(-c, -s) for c, s in plain])
     if set(found) == {(-c, -s) for c, s in back}:
