@@ -509,7 +509,7 @@ def save_half(network: nn.Module, path: Path, record: dict[str, str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """`train` writes its state every two minutes; `export` makes the pocket network of the averaged student."""
+    """`train` writes its state every 30 seconds; `export` makes the pocket network of the averaged student."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     train, export = (commands.add_parser(name) for name in ("train", "export"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-MOST_NAMES = 100  # that a message lists
+MOST_NAMES = 100  # a message lists no more
 
 
 def printable(text: object) -> str:

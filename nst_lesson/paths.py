@@ -92,7 +92,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     # without changing it for every thread.
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True) as folder,
-        FileLock(Path(folder, LOCK)),  # it says that we live
+        FileLock(Path(folder, LOCK)),  # tells `sweep` that this process is alive
     ):
         temporary, ordinary = Path(folder, path.name), Path(folder, "ordinary")
         yield temporary

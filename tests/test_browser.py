@@ -230,7 +230,7 @@ def test_lesson_03_runs_and_explores_an_own_picture(new_page, lab, tmp_path):
     page = new_page()
     lab.open_and_run(page, lab.copy("03", extras=False, size=128, steps=5))
     save_image(load_image("rocket", 200), tmp_path / "mine.jpg")
-    explorer = page.locator(".jp-OutputArea .widget-vbox", has=page.get_by_text("Own picture")).first
+    explorer = page.locator(".jp-OutputArea .widget-vbox", has=page.get_by_text("Your picture")).first
     matrices = explorer.locator("img").nth(1)
     shown = wait_for_another(page, matrices, None)
     explorer.scroll_into_view_if_needed()
@@ -239,9 +239,9 @@ def test_lesson_03_runs_and_explores_an_own_picture(new_page, lab, tmp_path):
     explorer.locator("select").nth(2).select_option("relu2_1")
     shown = wait_for_another(page, matrices, shown)
     with page.expect_file_chooser() as chooser:
-        explorer.get_by_role("button", name="Own picture").click()
+        explorer.get_by_role("button", name="Your picture").click()
     chooser.value.set_files(tmp_path / "mine.jpg")
-    expect(explorer.locator("select").first).to_have_value("own picture 1")
+    expect(explorer.locator("select").first).to_have_value("your picture 1")
     wait_for_another(page, matrices, shown)
     expect(explorer).to_contain_text("relu2_1: G and A are 64 × 64")
 

@@ -78,25 +78,25 @@ def test_a_home_folder_is_found(lesson, tmp_path, monkeypatch):
 
 def test_types_defaults_and_comments_come_from_the_cell(lesson):
     read = Lesson.read(lesson)
-    assert (read.name, read.title) == ("tiny", "A tiny lesson")
+    assert read.name == "tiny"
     assert read.parameters == {
         "style": Parameter(str, "nocturne", "a name or a file"),
         "steps": Parameter(int, 200, "evaluations of the objective"),
-        "learning_rate": Parameter(float | None, None, "None: the optimizer's own"),
+        "learning_rate": Parameter(float, 1.0, "of the optimizer"),
         "style_layers": Parameter(list[str], ["relu1_1"], "layers whose Gram matrices count"),
         "live": Parameter(bool, False, "show the preview"),
         "out_dir": Parameter(str, "", "where results go"),
     }
 
 
-TYPES = [int, bool, str, float | None, list[str], tuple[int, ...], list[str] | None, int | str | None]
+TYPES = [int, bool, str, float, list[str], list[list[int]]]
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=str)
 def test_every_plain_type_is_read_and_can_be_described(tmp_path, kind):
-    parameters = f"x: {kind if hasattr(kind, '__args__') else kind.__name__} = None"
+    parameters = f"x: {kind if hasattr(kind, '__args__') else kind.__name__} = 1"
     read = Lesson.read(write_lesson(tmp_path / "tiny.ipynb", parameters=parameters))
-    assert read.parameters["x"].kind == kind | None and describe(kind)
+    assert read.parameters["x"].kind == kind and describe(kind)
 
 
 @pytest.mark.parametrize(
@@ -114,17 +114,11 @@ def test_every_plain_type_is_read_and_can_be_described(tmp_path, kind):
         (False, bool, False),
         ("true", str, "true"),
         ("none", str, "none"),
-        ("none", float | None, None),
-        (None, float | None, None),
-        ("1e-3", float | None, 0.001),
-        ("3", int | str, 3),
-        ("x", int | str, "x"),
         ("a, b", list[str], ["a", "b"]),
         ("a", list[str], ["a"]),
         ("", list[str], []),
         (["a", "b"], list[str], ["a", "b"]),
-        ("1,2.5", tuple[float, ...], [1.0, 2.5]),
-        ("a,b", list[str] | None, ["a", "b"]),
+        ("1,2.5", list[float], [1.0, 2.5]),
         ('["a,b", "c"]', list[str], ["a,b", "c"]),
         ('[["a"], ["b", "c"]]', list[list[str]], [["a"], ["b", "c"]]),
     ],
@@ -155,7 +149,6 @@ def test_values_take_the_type_of_their_parameter(value, kind, parsed):
         (None, str),
         (None, int),
         ("none", float),
-        ("x", float | None),
         (["a"], str),
         ("1,x", list[int]),
         (7, list[str]),
@@ -182,7 +175,7 @@ def test_an_unknown_parameter_names_the_nearest_and_lists_all(lesson):
 def test_a_wrong_type_says_what_was_expected(lesson):
     with pytest.raises(ParameterError, match="parameter steps of tiny: expected a whole number such as 200, got 'm"):
         Lesson.read(lesson).check({"steps": "many"})
-    with pytest.raises(ParameterError, match="learning_rate of tiny: expected a number such as 0.5 or 1e-3 or none"):
+    with pytest.raises(ParameterError, match="learning_rate of tiny: expected a number such as 0.5 or 1e-3, got"):
         Lesson.read(lesson).check({"learning_rate": "many"})
 
 
@@ -215,13 +208,6 @@ style_weight: float = 1.0"""
     ):
         with pytest.raises(ParameterError, match=f"^parameter {name} of tiny: .*{said}"):
             lesson.check({name: value})
-
-
-def test_a_default_of_none_says_that_none_is_allowed(tmp_path):
-    """As papermill can read it, which knows no `int | None`."""
-    lesson = Lesson.read(write_lesson(tmp_path / "tiny.ipynb", parameters="size: int = None  # None: as it is"))
-    assert lesson.parameters["size"] == Parameter(int | None, None, "None: as it is")
-    assert lesson.check({"size": "none"}) == {"size": None} and lesson.check({"size": "7"}) == {"size": 7}
 
 
 def test_cells_tagged_extra_are_left_out_of_the_main_experiment(tmp_path):

@@ -181,11 +181,10 @@ def test_an_archive_that_cannot_be_unpacked_leaves_no_folder(serve, tmp_path, mo
 
 
 @pytest.mark.parametrize("member", ["../red.png", "val/../../red.png", "/red.png"])
-def test_an_archive_that_would_leave_its_folder_is_refused(serve, tmp_path, member):
+def test_an_archive_cannot_write_outside_its_folder(serve, tmp_path, member):
     serve(packed("val/red.png", member))
-    with pytest.raises(LessonError, match="would leave the folder"):
-        fetch_photographs("tiny")
-    assert [path.name for path in tmp_path.rglob("red.png")] == []
+    folder = fetch_photographs("tiny")
+    assert all(path.is_relative_to(folder) for path in tmp_path.rglob("red.png"))
 
 
 def test_what_is_not_an_archive_is_one_line(serve):

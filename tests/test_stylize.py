@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from web import serving
 
 import nst_lesson as nst
 from nst_lesson.cli import main as cli
@@ -15,9 +16,9 @@ from nst_lesson.errors import LessonError
 from nst_lesson.networks import filming
 from nst_lesson.networks.painter import LARGE, STROKES, Painter
 from nst_lesson.paths import locked
-from nst_lesson.pictures import films
+from nst_lesson.pictures import films, images
 from nst_lesson.pictures.enlarge import enlarge
-from nst_lesson.pictures.images import load_alpha
+from nst_lesson.pictures.images import load_with_opacity
 from nst_lesson.pictures.motion import steadied
 
 Result = namedtuple("Result", "status out err")
@@ -97,11 +98,11 @@ def test_one_that_cannot_be_painted_is_named_and_the_rest_are_painted(stylize, t
         (("rocket", "--model", "mine.safetensors", "--style", "wave"), "leave out --style"),
         (("rocket", "--model", "mine.safetensors", "--weight", "1"), "leave out --weight"),
         (("rocket", "--model", "any_style"), "name one with --style"),
-        (("rocket", "--style", "wave", "--weight", "1", "--weight", "2"), "2 weights for 1 paintings"),
+        (("rocket", "--style", "wave", "--weight", "1", "--weight", "2"), "weights are [1.0, 2.0] for 1 paintings"),
         (("rocket", "--model", "mine.safetensors", "--steady"), "rocket is none"),
-        (("rocket", "--model", "mine.safetensors", "--strength", "2"), "strength is 2.0"),
-        (("rocket", "--model", "mine.safetensors", "--strength", "nan"), "strength is nan"),
-        (("rocket", "--model", "mine.safetensors", "--strokes", "0"), "strokes is 0"),
+        (("rocket", "--model", "mine.safetensors", "--strength", "2"), "a number from 0 to 1, not '2'"),
+        (("rocket", "--model", "mine.safetensors", "--strength", "nan"), "a number from 0 to 1, not 'nan'"),
+        (("rocket", "--model", "mine.safetensors", "--strokes", "0"), "--strokes: give a whole number from 1"),
         (("rocket", "--model", "mine.safetensors", "-o", "out.gif"), "does not make a film"),
         (("film.mp4", "--model", "mine.safetensors"), "end the name in one of .gif, .mp4"),
         (("rocket", "coffee", "--model", "mine.safetensors"), "leave out its suffix"),
@@ -123,11 +124,19 @@ def test_transparency_is_kept(stylize, tmp_path):
     picture.save(tmp_path / "clear.png")
     assert stylize("clear.png", "--model", "mine.safetensors", "--size", 32, "-o", "out.png").status == 0
     painted = Image.open(tmp_path / "out.png")
-    wanted = load_alpha(tmp_path / "clear.png", 32)
+    _, wanted = load_with_opacity(tmp_path / "clear.png", 32)
     assert painted.mode == "RGBA" and wanted.min() < 0.1 and wanted.max() > 0.9
     assert abs(np.asarray(painted.getchannel("A")) / 255 - wanted[0, 0].numpy()).max() < 1 / 255
     assert stylize("clear.png", "--model", "mine.safetensors", "--size", 32, "-o", "out.jpg").status == 0
     assert np.asarray(Image.open(tmp_path / "out.jpg"))[0].min() > 230  # laid over white
+
+
+def test_a_picture_of_the_web_is_asked_for_once(stylize, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with serving() as server:
+        server.files = {"/clear.png": images.encoded(torch.rand(1, 3, 20, 30), "png")}
+        assert stylize(f"{server.url}/clear.png", "--model", "mine.safetensors", "-o", "out.png").status == 0
+        assert len(server.asked) == 1
 
 
 # ---- how it is painted

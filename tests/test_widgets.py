@@ -425,14 +425,14 @@ def test_an_own_picture_is_chosen_once_it_is_uploaded(kind, pocket, images):
     explorer = kind(pocket, images, ["relu2_1"])
     upload(explorer.upload, png(noise(4, 90, 120)))
     finish(explorer)
-    assert [menu.value for menu in explorer.menus] == ["own picture 1", "b"][: len(explorer.menus)]
-    assert all(menu.options == ("a", "b", "c", "own picture 1") for menu in explorer.menus)
-    assert explorer.images["own picture 1"].shape == (1, 3, 48, 64)  # as large as the others
+    assert [menu.value for menu in explorer.menus] == ["your picture 1", "b"][: len(explorer.menus)]
+    assert all(menu.options == ("a", "b", "c", "your picture 1") for menu in explorer.menus)
+    assert explorer.images["your picture 1"].shape == (1, 3, 48, 64)  # as large as the others
     explorer.menus[0].value = "a"
     upload(explorer.upload, png(noise(5)), "other.png")
     finish(explorer)
-    assert explorer.menus[0].value == "own picture 2"
-    assert torch.equal(explorer.images["own picture 2"], load_image(png(noise(5))))
+    assert explorer.menus[0].value == "your picture 2"
+    assert torch.equal(explorer.images["your picture 2"], load_image(png(noise(5))))
 
 
 @pytest.mark.parametrize("form", ["7", "8"])
@@ -444,7 +444,7 @@ def test_both_forms_of_an_upload_are_read(form, pocket, images):
         {"me.png": {"metadata": {"name": "me.png"}, "content": bytes(content)}} if form == "7" else (file,)
     )
     finish(explorer)
-    assert explorer.menus[0].value == "own picture 1"
+    assert explorer.menus[0].value == "your picture 1"
 
 
 def test_an_upload_that_is_followed_by_clicks_is_not_lost(pocket, images):
@@ -455,7 +455,7 @@ def test_an_upload_that_is_followed_by_clicks_is_not_lost(pocket, images):
     explorer.layer.value = "relu2_1"  # takes the place of the request that came with the upload
     backbone.gate.set()
     finish(explorer)
-    assert explorer.menus[0].value == "own picture 1" and "relu2_1" in explorer.caption.value
+    assert explorer.menus[0].value == "your picture 1" and "relu2_1" in explorer.caption.value
 
 
 def test_a_broken_upload_is_one_red_line_and_raised_and_then_forgotten(pocket, images):

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 PARAMETERS = """\
 style: str = "nocturne"  # a name or a file
 steps: int = 200  # evaluations of the objective
-learning_rate: float | None = None  # None: the optimizer's own
+learning_rate: float = 1.0  # of the optimizer
 style_layers: list[str] = ["relu1_1"]  # layers whose Gram matrices count
 live: bool = False  # show the preview
 out_dir: str = ""  # where results go"""

@@ -236,7 +236,3 @@ def _version() -> str:
         return version("nst-lesson")
     except PackageNotFoundError:
         return "(not installed)"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,7 +14,7 @@ from ..networks.painter import Painter
 from ..networks.transformer import TransformationNetwork
 from ..paths import user_path
 from ..pictures import films, images
-from .command import Commands, add_command, add_overwrite, check_output, expect_memory, place, say
+from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, place, say, whole
 
 STYLE_SIZE = 384  # longer side of a painting in pixels: its strokes come out as large as they are in it
 ONE_STYLE_BYTES, ANY_STYLE_BYTES = 420, 1300  # of memory a pixel, measured at 512 to 2048 pixels a side
@@ -33,11 +33,12 @@ def add_parser(commands: Commands) -> None:
     command.add_argument("--style", action="append", default=[], metavar="PICTURE", help=text)
     text = "how much a --style counts, in their order; default: all the same"
     command.add_argument("--weight", action="append", type=float, metavar="NUMBER", help=text)
-    command.add_argument("--size", type=int, metavar="PIXELS", help="longer side; default: as large as the photo is")
+    text = "longer side; default: as large as the photo is"
+    command.add_argument("--size", type=whole(1, 20000), metavar="PIXELS", help=text)
     text = "paint at this longer side and enlarge: fewer pixels, larger strokes; default: 1024 for what is over 1536"
-    command.add_argument("--strokes", type=int, metavar="PIXELS", help=text)
+    command.add_argument("--strokes", type=whole(1, 20000), metavar="PIXELS", help=text)
     text = "from 0 (the photograph) to 1 (the painting, the default)"
-    command.add_argument("--strength", type=float, default=1.0, metavar="NUMBER", help=text)
+    command.add_argument("--strength", type=number(0, 1), default=1.0, metavar="NUMBER", help=text)
     command.add_argument("--keep-colors", action="store_true", help="paint with the photograph's own colors")
     command.add_argument("--steady", action="store_true", help="of a film: less flicker")
     add_overwrite(command)
@@ -85,12 +86,12 @@ def _paint(painter: Painter, photo: str, out: Path, arguments: argparse.Namespac
         options = {"size": arguments.size, "steady": arguments.steady, "settings": settings}
         sound_kept = paint_film(painter, user_path(photo), out, **options)
         return f"wrote {out}" + ("" if sound_kept else " (without its sound)")
-    picture = images.load_image(photo, arguments.size)
+    picture, opacity = images.load_with_opacity(photo, arguments.size)
     scale = painter.scale(picture.shape[2], picture.shape[3])
     sides = (round(scale * picture.shape[2]), round(scale * picture.shape[3]))
     expect_memory(sides, ANY_STYLE_BYTES if painter.paintings else ONE_STYLE_BYTES, "try --strokes")
     painted = painter(picture)
-    images.save_image(painted, out, images.load_alpha(photo, arguments.size))
+    images.save_image(painted, out, opacity)
     return f"wrote {out} ({picture.shape[3]} x {picture.shape[2]} pixels)"
 
 
@@ -132,7 +133,7 @@ def _jobs(photos: list[str], out: Path) -> dict[Path, str]:
     for photo in photos:
         folder = user_path(photo)
         found = [photo]
-        if photo and folder.is_dir():  # no name at all would be the folder where one is
+        if photo and folder.is_dir():  # an empty name would mean the current folder
             suffixes = (*images.READ_SUFFIXES, *films.VIDEOS)
             found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
             if not found:

@@ -47,11 +47,13 @@ FAST_WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0}
 Network = TypeVar("Network", TransformationNetwork, AnyStyleNetwork)
 MODEL = "model.safetensors"
 PREVIEW, PREVIEW_SIZE = "preview.jpg", 512  # its longer side in pixels
-NOT_SETTINGS = (  # options that another run of the same training may change, and what is recorded by what it holds
-    *("command", "function", "build", "out", "steps", "workers", "device", "compile", "checkpoint_every"),
-    *("report_every", "preview", "images", "styles", "style", "start"),
-    *("batch_size", "learning_rate", "schedule", "precision"),  # `train` records these itself
-)
+# Options that another run of the same training may change, what is recorded by what it holds, and, in the last line,
+# what `train` records itself.
+NOT_SETTINGS = """
+    command function build out steps workers device compile checkpoint_every
+    report_every preview images styles style start
+    batch_size learning_rate schedule precision
+""".split()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ KEPT = (*HANDED_ON, ast.Assign, ast.AnnAssign)
 
 # What an answer may use. It runs in the process that checks it, so it must not reach that process: no module but those
 # that compute, no private attribute, none of the built-in functions that lead to files, frames or names, no change of
-# anybody else's attributes. An answer that needs more is left to the instructor.
+# anyone else's attributes. An answer that needs more is left to the instructor.
 MODULES = {"torch", "numpy", "scipy", "math", "cmath", "random", "itertools", "functools", "collections", "statistics"}
 MODULES |= {"typing", "dataclasses", "__future__"}
 BUILTINS = {"open", "exec", "eval", "compile", "globals", "locals", "vars", "getattr", "setattr", "delattr", "input"}

@@ -11,8 +11,7 @@ import os
 import re
 import reprlib
 import tokenize
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
@@ -23,7 +22,7 @@ from nbformat import NotebookNode
 from ..errors import LessonError, ParameterError, reason_of, unknown
 from ..paths import user_path
 from ..pictures.images import check_source
-from .files import read_notebook, title_of
+from .files import read_notebook
 
 PLAIN: dict[str, type] = {kind.__name__: kind for kind in (bool, int, float, str)}
 # What a parameter's value means, by its name: the one place that says so.
@@ -77,11 +76,6 @@ class Lesson:
         return self.path.stem
 
     @property
-    def title(self) -> str:
-        """The first heading."""
-        return title_of(self.notebook, self.path)
-
-    @property
     def defaults(self) -> dict[str, Any]:
         """Name -> default."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
@@ -117,11 +111,7 @@ class Lesson:
 
 
 def _parameters(source: str) -> dict[str, Parameter]:
-    """The parameters in the source of a cell. Raises SyntaxError, TypeError and ValueError.
-
-    A type is what the source says, and None as well where that is the default: `size: int = None`, since papermill
-    reads one simple annotation a line and does not know `int | None`. Nothing of it is evaluated.
-    """
+    """The parameters in the source of a cell, not evaluated. Raises SyntaxError, TypeError and ValueError."""
     lines = [line for line in ast.parse(source).body if isinstance(line, ast.AnnAssign)]
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
@@ -130,50 +120,36 @@ def _parameters(source: str) -> dict[str, Parameter]:
         if line.value is None:
             raise ValueError(f"{ast.unparse(line.target)} has no default")
         comment = comments.get(line.lineno) or comments.get(line.end_lineno or 0, "")
-        kind, default = _type_of(line.annotation), ast.literal_eval(line.value)
-        found[ast.unparse(line.target)] = Parameter(kind | None if default is None else kind, default, comment)
+        parameter = Parameter(_type_of(line.annotation), ast.literal_eval(line.value), comment)
+        found[ast.unparse(line.target)] = parameter
     return found
 
 
 def _type_of(annotation: ast.expr) -> Any:
-    """The type that an annotation such as `float | None` or `list[str]` stands for; nothing of it is evaluated."""
+    """The type that an annotation such as `float` or `list[str]` stands for."""
     match annotation:
-        case ast.Constant(value=None):
-            return types.NoneType
         case ast.Name(id=name) if name in PLAIN:
             return PLAIN[name]
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _type_of(left) | _type_of(right)
         case ast.Subscript(value=ast.Name(id="list"), slice=item):
             return list[_type_of(item)]  # type: ignore[misc]
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=end)])) if (
-            end is ...
-        ):
-            return tuple[_type_of(item), ...]  # type: ignore[misc]
-    known = "bool, int, float, str, list[...], tuple[..., ...], or one of these or None"
-    raise TypeError(f"{ast.unparse(annotation)} is not one of {known}")
+    raise TypeError(f"{ast.unparse(annotation)} is not one of {', '.join(PLAIN)}, list[...]")
 
 
 def describe(kind: Any) -> str:
     """What to write for a value of a parameter's type, in words."""
-    if isinstance(kind, types.UnionType):
-        return " or ".join(describe(member) for member in get_args(kind))
-    if get_origin(kind) in (list, tuple):
+    if get_origin(kind) is list:
         return f"a list with commas (first,second), each {describe(get_args(kind)[0])}"
     words = {bool: "true or false", int: "a whole number such as 200", float: "a number such as 0.5 or 1e-3"}
-    return words.get(kind, "none" if kind is types.NoneType else "text")
+    return words.get(kind, "text")
 
 
 def parse_value(value: object, kind: Any) -> Any:
     """A value from the command line (text) or from YAML (text or a typed value) as `kind`.
 
-    "007" is 7 for an int and "007" for a str; "true" is True for a bool; "1e-3" is a float; "none" is None where the
-    type allows it; "a, b" is a list. A tuple becomes a list too, since papermill would inject it as text.
+    "007" is 7 for an int and "007" for a str; "true" is True for a bool; "1e-3" is a float; "a, b" is a list.
     Raises ValueError, TypeError or OverflowError where the value does not fit.
     """
-    if isinstance(kind, types.UnionType):
-        return _parse_union(value, get_args(kind))
-    if get_origin(kind) in (list, tuple):
+    if get_origin(kind) is list:
         items = _items(value) if isinstance(value, str) else value
         if not isinstance(items, list):
             raise TypeError
@@ -185,19 +161,6 @@ def parse_value(value: object, kind: Any) -> Any:
 def _items(text: str) -> Any:
     """The items of a list from the command line: with commas, or in brackets as JSON."""
     return json.loads(text) if text.lstrip().startswith("[") else text.split(",")
-
-
-def _parse_union(value: object, members: Sequence[type]) -> Any:
-    """The value as the first member that it fits; `none` and `null` are None where None is a member."""
-    if types.NoneType in members:
-        if value is None or (isinstance(value, str) and value.lower() in ("none", "null")):
-            return None
-    for member in members:
-        try:
-            return parse_value(value, member)
-        except (ValueError, TypeError):
-            continue
-    raise ValueError
 
 
 def _parse_plain(value: Any, kind: type) -> bool | int | float | str:

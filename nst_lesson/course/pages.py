@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 import logging
 import mimetypes
@@ -22,12 +21,11 @@ from jinja2 import Environment, FileSystemLoader, Template
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
-from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 from ..errors import LessonError, reason_of
 from ..paths import write_text
-from ..pictures.images import data_address
+from ..pictures.images import data_address, encoded, load_image
 from .files import read_notebook, title_of, without_widgets
 from .results import writable
 
@@ -178,10 +176,6 @@ def _prepare(notebook: NotebookNode) -> list[str]:
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(lambda match: _set_aside(match, formulas), cell.source)
             cell.source = LESSON_LINK.sub(r"](\1.html\2", cell.source)
-        for output in cell.get("outputs", []):
-            if gif := output.get("data", {}).get("image/gif"):  # nbconvert does not know moving pictures
-                alt = html.escape(output.metadata.get("image/gif", {}).get("alt", ""))
-                output.data = {"text/html": f'<img alt="{alt}" src="data:image/gif;base64,{gif}">'}
     return formulas
 
 
@@ -222,15 +216,11 @@ def _card(notebook: NotebookNode) -> dict[str, str]:
     best = max(pictures, key=lambda output: len(output["data"]["image/jpeg"]), default=None)
     return {
         "text": re.sub(r"[*_`]", "", paragraphs[0]) if paragraphs else "",
-        "picture": _thumbnail(best["data"]["image/jpeg"]) if best else "",
+        "picture": _thumbnail(base64.b64decode(best["data"]["image/jpeg"])) if best else "",
         "alt": best["metadata"].get("image/jpeg", {}).get("alt", "") if best else "",
     }
 
 
-def _thumbnail(encoded: str) -> str:
-    """A stored picture, small, encoded as it was."""
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-        picture.convert("RGB").save(buffer, "JPEG", quality=85)
-    return base64.b64encode(buffer.getvalue()).decode()
+def _thumbnail(stored: bytes) -> str:
+    """The address of a stored picture, small."""
+    return data_address(encoded(load_image(stored, THUMBNAIL), "jpeg", quality=85), "image/jpeg")

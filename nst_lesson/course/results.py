@@ -2,7 +2,7 @@
 
 A run works in a hidden folder inside the folder of results, so that moving what it made to its place is a rename. Its
 notebook, which moves last, lists the digests of all files: a later run may replace those, as long as nobody has
-changed them since. A file that is anybody else's keeps its name, and the new one gets another.
+changed them since. A file that is anyone else's keeps its name, and the new one gets another.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def run_lesson(
             try:
                 begin = time.monotonic()
                 notebook = found.notebook if extras else found.main_experiment()
-                _execute(notebook, executed, values, found.title)
+                _execute(notebook, executed, values, title_of(notebook, found.path))
             except RunFailed as error:
                 _hide(made, executed)
                 kept = free_path(folder / f"{found.name}-failed.ipynb")

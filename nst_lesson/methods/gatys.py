@@ -88,10 +88,7 @@ def reconstruct(
     Feature reconstruction: Mahendran & Vedaldi 2015; fig. 1 of Gatys et al. 2016. Raises as `transfer` does.
     """
     check_images(image=image)
-    terms: Terms = {
-        "content": (1.0, Content(image, layers)),
-        "tv": (tv_weight, Smoothness()),
-    }
+    terms: Terms = {"content": (1.0, Content(image, layers)), "tv": (tv_weight, Smoothness())}
     yield from optimize(start_image(image, start, seed), Objective(backbone, terms), steps, optimizer)
 
 
@@ -112,10 +109,7 @@ def synthesize_texture(
     Raises as `transfer` does.
     """
     check_images(style=style)
-    terms: Terms = {
-        "style": (1.0, Style(style, layers)),
-        "tv": (tv_weight, Smoothness()),
-    }
+    terms: Terms = {"style": (1.0, Style(style, layers)), "tv": (tv_weight, Smoothness())}
     canvas = style.new_zeros(1, 3, *(size or style.shape[2:]))
     yield from optimize(start_image(canvas, "noise", seed), Objective(backbone, terms), steps, optimizer)
 
@@ -167,10 +161,9 @@ def optimize(
 
     `objective`(image) gives the terms of the loss, scalars by name, or the loss itself. Adam (Kingma & Ba 2015) or
     L-BFGS (Liu & Nocedal 1989), projected: the pixels are clamped to [0, 1] after each step, never inside the closure.
-    Left free, L-BFGS wanders out of range, and one clamp at the end spoils what was found: over six pairs of pictures
-    the clamped result had 1.2 to 26 times the loss of the projected one (lesson 04, section 7.1, shows it). Where
-    pixels lie at the ends of the range, the curvature can go wrong for good, and the loss then creeps up without end:
-    at RESTART times the lowest loss, L-BFGS forgets what it remembers.
+    Left free, L-BFGS wanders out of range, and one clamp at the end spoils what was found (lesson 04, section 7.1).
+    Where pixels lie at the ends of the range, the curvature can go wrong for good, and the loss then creeps up without
+    end: at RESTART times the lowest loss, L-BFGS forgets what it remembers.
 
     A step reads its terms from the device at once, and nothing else: a GPU waits for each reading.
 
@@ -190,7 +183,7 @@ def optimize(
         optimizing.zero_grad()
         found = objective(image)
         terms = {"loss": found} if isinstance(found, Tensor) else found
-        loss = total(terms)
+        loss = torch.stack(list(terms.values())).sum()
         loss.backward()
         return loss
 
@@ -232,11 +225,6 @@ def solver(name: str = OPTIMIZER, learning_rate: float | None = None, **options:
     except (IndexError, TypeError, ValueError) as error:
         raise ParameterError(f"the optimizer {name!r} cannot have these settings: {error}") from None
     return make
-
-
-def total(terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of the terms."""
-    return torch.stack(list(terms.values())).sum()
 
 
 def start_image(content: Tensor, start: str | Tensor, seed: int = 0) -> Tensor:

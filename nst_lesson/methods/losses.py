@@ -37,12 +37,7 @@ def content_loss(features: Tensor, target: Tensor, normalization: str = NORMALIZ
 
     Raises ParameterError for another `normalization`.
     """
-    squares = _energy(features - target)
-    if _checked(normalization) == "relative":
-        squares = squares / _nonzero(_energy(target))
-    else:
-        squares = squares / (features[0].numel() if normalization == "mean" else 2)
-    return squares.sum()
+    return _distance(features, target, normalization, {"gatys": 2, "mean": features[0].numel(), "sum": 2})
 
 
 def style_loss(gram: Tensor, target: Tensor, normalization: str = NORMALIZATION) -> Tensor:
@@ -55,12 +50,8 @@ def style_loss(gram: Tensor, target: Tensor, normalization: str = NORMALIZATION)
 
     Summed over the batch. Raises ParameterError for another `normalization`.
     """
-    squares = _energy(gram - target)
-    if _checked(normalization) == "relative":
-        squares = squares / _nonzero(_energy(target))
-    else:
-        squares = squares / {"gatys": 4 * gram.shape[1] ** 2, "mean": gram.shape[1] ** 2, "sum": 2}[normalization]
-    return squares.sum()
+    entries = gram.shape[1] ** 2
+    return _distance(gram, target, normalization, {"gatys": 4 * entries, "mean": entries, "sum": 2})
 
 
 def total_variation(image: Tensor, normalization: str = NORMALIZATION) -> Tensor:
@@ -98,14 +89,17 @@ def check_weights(weights: Mapping[str, float]) -> None:
             raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
 
 
+def _distance(x: Tensor, target: Tensor, normalization: str, divisors: Mapping[str, int]) -> Tensor:
+    """|x - target|^2 of each sample over |target|^2 (1 where that is zero), or over one of `divisors`, summed."""
+    if _checked(normalization) == "relative":
+        energy = _energy(target)
+        return (_energy(x - target) / torch.where(energy > 0, energy, 1.0)).sum()
+    return (_energy(x - target) / divisors[normalization]).sum()
+
+
 def _energy(x: Tensor) -> Tensor:
     """|x|^2 of each sample (B,): summed over three axes, since flattening would copy features with channels last."""
     return x.square().sum(tuple(range(1, x.ndim)))
-
-
-def _nonzero(energy: Tensor) -> Tensor:
-    """`energy`, with 1 for a target that is zero everywhere, so that nothing divides by zero."""
-    return torch.where(energy > 0, energy, 1.0)
 
 
 def _checked(normalization: str) -> str:

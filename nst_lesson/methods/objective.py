@@ -132,7 +132,7 @@ class Style:
         if self.statistics != "gram" and self.normalization != NORMALIZATION:
             raise ParameterError(f"normalization {self.normalization!r} is for statistics 'gram': leave it out")
         if self.where is not None:
-            check_mask(self.where, self.where)
+            check_mask(self.where, self.where)  # against its own size: the picture is not known yet
         if self.where_painting is not None:
             check_mask(self.where_painting, self.painting, "where_painting")
         generator = torch.Generator().manual_seed(self.seed)

@@ -15,8 +15,8 @@ from ..pictures.colors import EPSILON
 from .losses import gram_matrix
 
 STATISTICS = ("gram", "moments", "covariance", "sliced")
-DIRECTIONS = 64  # that a sliced distance looks along
-QUANTILES = 256  # that it compares in each
+DIRECTIONS = 64  # a sliced distance looks along so many
+QUANTILES = 256  # and compares so many values in each
 SCORES_AT_ONCE = 2**24  # of positions times patches: a search holds 64 MB of them, however large the picture
 MARGIN = 1  # cells that a region's border is kept away from
 

@@ -137,7 +137,10 @@ def train(
     if isinstance(checkpoint, str | Path):
         checkpoint = Checkpoint(Path(checkpoint))
     check_counts(steps=steps, batch_size=batch_size, checkpoint_every=checkpoint.every if checkpoint else 1)
-    _check_rate(learning_rate, schedule)
+    if not 0 < learning_rate < math.inf:
+        raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
+    if schedule not in SCHEDULES:
+        raise unknown("schedule", schedule, SCHEDULES)
     accelerator = hardware.accelerator()
     batch = batch_size * accelerator.num_processes
     network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU, and on a GPU in half precision
@@ -187,14 +190,6 @@ def train(
         _warn(accelerator, f"{len(state.skipped)} files could not be read and were skipped: {names}")
 
 
-def _check_rate(learning_rate: float, schedule: str) -> None:
-    """ParameterError for a learning rate or a schedule that cannot be."""
-    if not 0 < learning_rate < math.inf:
-        raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
-    if schedule not in SCHEDULES:
-        raise unknown("schedule", schedule, SCHEDULES)
-
-
 def _warn(accelerator: Accelerator, *lines: str) -> None:
     """Warnings, of one process of several."""
     for line in lines if accelerator.is_main_process else ():
@@ -219,7 +214,7 @@ class _Pulse:
         if not self.first:
             self.first.update(terms)
         at_first = sum(self.first.values())
-        flat = terms.get("tv", 1.0) <= FLAT * self.first.get("tv", 0.0) > 0  # the total variation of both our losses
+        flat = 0 < self.first.get("tv", 0.0) and terms["tv"] <= FLAT * self.first["tv"]  # of a loss that has this term
         self.missed = self.missed + 1 if flat or loss > RISEN * at_first > 0 else 0
         if self.missed == PATIENCE or (last and (flat or self.missed > 1)):
             what = "its pictures are of one color" if flat else "its loss stays far above the first one"

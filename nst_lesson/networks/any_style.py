@@ -84,7 +84,7 @@ class AnyStyleNetwork(nn.Module):
         return self.encoder(image, self.layers if layers is None else layers)
 
     def decode(self, layer: str, features: Tensor) -> Tensor:
-        """A picture (B, 3, H, W), about in [0, 1], of features of a layer; H and W are multiples of its reduction."""
+        """A picture (B, 3, H, W), roughly in [0, 1], of features of a layer; H and W are multiples of its reduction."""
         return self.decoders[layer](features)
 
     def manner(self, paintings: Sequence[Tensor], weights: Sequence[float] | None = None) -> Manner:
@@ -103,7 +103,7 @@ class AnyStyleNetwork(nn.Module):
         return [(weight / sum(weights), one) for weight, one in zip(weights, known, strict=True) if weight]
 
     def forward(self, content: Tensor, style: Tensor | None = None) -> Tensor:
-        """Paint photographs (B, 3, H, W) like paintings (B or 1, 3, h, w), RGB in [0, 1]: (B, 3, H, W), about so.
+        """Paint photographs (B, 3, H, W) like paintings (B or 1, 3, h, w), RGB in [0, 1]: (B, 3, H, W), roughly so.
 
         Without paintings: the photographs as each decoder reconstructs them from their own features, one after the
         other, (number of layers * B, 3, H, W).
@@ -113,7 +113,7 @@ class AnyStyleNetwork(nn.Module):
         return torch.cat([self.decode(name, features) for name, features in self.encode(content).items()])
 
     def paint(self, content: Tensor, manner: Manner, strength: float | Mapping[str, float] = 1.0) -> Tensor:
-        """Paint photographs (B, 3, H, W) in a `manner`: (B, 3, H, W), about in [0, 1]. `stylize_any` has `strength`."""
+        """Paint photographs (B, 3, H, W) in a `manner`: the same shape, roughly in [0, 1]. `strength`: `stylize_any`."""
         given = strength if isinstance(strength, Mapping) else dict.fromkeys((COLORS, *self.layers), strength)
         for name in set(given) - {COLORS, *self.layers}:
             raise unknown("part of the network", name, (COLORS, *self.layers))

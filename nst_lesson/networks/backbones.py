@@ -229,9 +229,9 @@ def load_backbone(
 
     `pooling` "max" or "avg" (Gatys et al. 2016) and `normalized` apply to VGG shapes. `normalized` scales filters so
     that the mean activation of each channel over the bundled photographs is 1 (Gatys et al. 2016, section 2); pocket
-    carries that in its style layers and stays as it is. Features are multiplied by `activation_scale`: 57, which is
-    255 times ImageNet's mean deviation, brings torchvision's to the size of Caffe's, for which many published weights
-    of losses were chosen. Weights that are not here are downloaded: see `fetch_weights`.
+    stays as it is: in its training each layer was scaled as a whole. Features are multiplied by `activation_scale`: 57,
+    which is 255 times ImageNet's mean deviation, brings torchvision's to the size of Caffe's, for which many published
+    weights of losses were chosen. Weights that are not here are downloaded: see `fetch_weights`.
 
     Raises ParameterError for an unknown name, pooling, scale or device, and WeightsError where the weights cannot be
     had.
@@ -261,7 +261,7 @@ def load_backbone(
 def stand_ins(backbone: Backbone, layers: str | Iterable[str]) -> dict[str, str]:
     """{layer asked for: layer to use}: relu5_1 where a layer of VGG-19 lies deeper than a pocket-shaped network goes.
 
-    Any other layer stands for itself; an unknown one is the backbone's own error when it is used.
+    Any other layer stands for itself; an unknown one too: using it is an error of the backbone.
     """
     ends_early = backbone.layers[-2:] == ("relu5_1", "pool5")
     return {
@@ -273,9 +273,8 @@ def stand_ins(backbone: Backbone, layers: str | Iterable[str]) -> dict[str, str]
 def fetch_weights(name: str) -> Path:
     """Make sure, ahead of class, that the weights of a backbone are on this disk, and return where.
 
-    Taken from the folder NST_LESSON_WEIGHTS, our cache or torch.hub's cache if it is there, else downloaded; a broken
-    download is resumed, the published hash checked, and only what is used is kept, in our cache. Raises
-    ParameterError for an unknown name or a backbone without a download, WeightsError where the weights cannot be had.
+    They are looked for as `weights.fetch` says. Raises ParameterError for an unknown name or a backbone without a
+    download, WeightsError where the weights cannot be had.
     """
     if name in BACKBONES and name not in VGG_WEIGHTS:
         raise ParameterError(f"{name!r} needs no download")

@@ -66,8 +66,8 @@ def export_onnx(network: TransformationNetwork | AnyStyleNetwork, path: str | os
                 dynamic_shapes={"image": sides},
             )
     except Exception as error:  # of any type, where torch's exporter and these packages do not fit together
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise LessonError(f'cannot export ({reason}); do: pip install --upgrade "nst-lesson[export]"') from None
+        advice = 'do: pip install --upgrade "nst-lesson[export]"'
+        raise LessonError(f"cannot export ({reason_of(error)}); {advice}") from None
     assert program is not None  # the older exporter gives nothing back
     model = program.model_proto
     onnx.helper.set_model_props(model, {**META, "settings": json.dumps(network.settings)})

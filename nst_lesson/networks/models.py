@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import LessonError, WeightsError, unknown
+from ..errors import LessonError, WeightsError, reason_of, unknown
 from ..paths import atomic_path, data_dir, user_path
 from .any_style import AnyStyleNetwork
 from .pytorch_examples import SETTINGS, is_torch_file, read_examples_file
@@ -80,8 +80,7 @@ def load_model(name: str | os.PathLike[str]) -> TransformationNetwork | AnyStyle
     except WeightsError:  # of its encoder: the file itself is good
         raise
     except Exception as error:  # damaged files raise nearly every type
-        reason = (str(error).strip("\"'").splitlines() or [type(error).__name__])[0]
-        raise LessonError(f"{path} is not a model of this course: {reason}") from None
+        raise LessonError(f"{path} is not a model of this course: {reason_of(error)}") from None
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
@@ -115,12 +114,12 @@ def _form(header: dict[str, str]) -> tuple[str, dict[str, Any]]:
         return header["network"], json.loads(header["settings"])
     if "width" in header:
         return "style", {"width": json.loads(header["width"]), "normalization": header.get("normalization", "instance")}
-    raise KeyError("its header names no network")
+    raise ValueError("its header names no network")
 
 
 def _expect_fit(network: TransformationNetwork | AnyStyleNetwork, state: Mapping[str, Tensor]) -> None:
-    """KeyError unless `state` has the weights of such a network, but for frozen ones, and in their shapes."""
+    """ValueError unless `state` has the weights of such a network, but for frozen ones, and in their shapes."""
     wanted = shapes_of(network.state_dict())
     frozen = {name: shape for name, shape in wanted.items() if name.startswith(network.frozen)}
     if frozen | shapes_of(state) != wanted:
-        raise KeyError("its weights are those of another form")
+        raise ValueError("its weights are those of another form")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..errors import ParameterError
 from ..pictures.colors import keep_luminance
 from ..pictures.enlarge import enlarge
 from ..pictures.images import resize
@@ -25,7 +24,6 @@ class Painter:
     `paintings` (1, 3, h, w) count by `weights` (None: equally). A photograph is painted at `strokes` pixels (longer
     side; None: at its own size up to LARGE pixels, else at STROKES) and the painting enlarged: fewer pixels are larger
     strokes. `strength`, from 0 to 1, lays the painting over the photograph; `keep_colors` takes only its brightness.
-    Raises ParameterError for numbers that make no sense.
     """
 
     network: TransformationNetwork | AnyStyleNetwork
@@ -34,14 +32,6 @@ class Painter:
     strokes: int | None = None
     strength: float = 1.0
     keep_colors: bool = False
-
-    def __post_init__(self) -> None:
-        if self.weights is not None and len(self.weights) != len(self.paintings):
-            raise ParameterError(f"{len(self.weights)} weights for {len(self.paintings)} paintings: give one for each")
-        if self.strokes is not None and self.strokes < 1:
-            raise ParameterError(f"strokes is {self.strokes}; give the longer side to paint at in pixels, such as 1024")
-        if not 0 <= self.strength <= 1:
-            raise ParameterError(f"strength is {self.strength}; give a number from 0 (photograph) to 1 (painting)")
 
     def __call__(self, photo: Tensor) -> Tensor:
         """The photograph (1, 3, H, W), RGB in [0, 1], painted: the same shape and range."""

@@ -35,14 +35,14 @@ def is_torch_file(path: Path) -> bool:
 def read_examples_file(path: Path) -> dict[str, Tensor]:
     """The weights in a `.pth` file, named as in a TransformationNetwork with SETTINGS, for colors in [0, 1].
 
-    Nothing but tensors is unpickled. Raises KeyError where a weight is missing or unknown, and what torch raises.
+    Nothing but tensors is unpickled. Raises ValueError where a weight is missing or unknown, and what torch raises.
     """
     state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     # Files from before torch 0.4 carry statistics of the instance normalization, which were never used.
     used = {name: weight.float() for name, weight in state.items() if "running_" not in name}
     theirs = {f"{name}.{kind}" for name in LAYERS for kind in ("weight", "bias")}
     if theirs != used.keys():
-        raise KeyError("it is not a TransformerNet of pytorch/examples, the only files of this kind that can be read")
+        raise ValueError("it is not a TransformerNet of pytorch/examples, the only files of this kind that can be read")
     ours = {f"{LAYERS[name]}.{kind}": used[f"{name}.{kind}"] for name in LAYERS for kind in ("weight", "bias")}
     ours["down.0.weight"] = ours["down.0.weight"] * LEVELS
     for kind in ("weight", "bias"):

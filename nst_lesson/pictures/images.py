@@ -101,7 +101,7 @@ def load_image(
         label, stream = _open(source)
         with stream, _one_line_errors(label):
             picture = _to_picture(_identify(stream), label, size, upsample)
-    tensor = _to_tensor(picture).clamp(0, 1).expand(3, -1, -1).unsqueeze(0).contiguous()
+    tensor = _as_image(picture)
     try:
         return tensor.to(device)
     except (RuntimeError, AssertionError) as error:
@@ -109,18 +109,19 @@ def load_image(
         raise ParameterError(f"device {str(device)!r} cannot be used ({reason}): use device='cpu'") from None
 
 
-def load_alpha(source: str | os.PathLike[str], size: int | None = None) -> Tensor | None:
-    """The opacity (1, 1, H, W) in [0, 1] of a picture at the size at which `load_image` loads it; None if it has none.
+def load_with_opacity(source: str | os.PathLike[str], size: int | None = None) -> tuple[Tensor, Tensor | None]:
+    """A picture as `load_image` loads it, and its opacity (1, 1, H, W) in [0, 1], None if it has none; read once.
 
     Raises what `load_image` raises.
     """
     label, stream = _open(source)
     with stream, _one_line_errors(label):
         picture = _identify(stream)
-        if not picture.has_transparency_data:
-            return None
-        opacity = ImageOps.exif_transpose(picture).convert("RGBA").getchannel("A")
-        return _to_tensor(opacity.resize(_fit(opacity.size, size, False), Image.Resampling.LANCZOS)).unsqueeze(0)
+        image, opacity = _as_image(_to_picture(picture, label, size, False)), None
+        if picture.has_transparency_data:  # decoded and upright by now
+            layer = picture.convert("RGBA").getchannel("A").resize(image.shape[:1:-1], Image.Resampling.LANCZOS)
+            opacity = _to_tensor(layer).unsqueeze(0)
+        return image, opacity
 
 
 def check_source(source: str) -> None:
@@ -209,7 +210,7 @@ def check_images(**images: Tensor) -> None:
 
 
 def check_values(**images: Tensor) -> None:
-    """Raise ParameterError unless every named picture is a float tensor (B, 3, H, W) with values about in [0, 1]."""
+    """Raise ParameterError unless every named picture is a float tensor (B, 3, H, W) with values roughly in [0, 1]."""
     for name, image in images.items():
         check_images(**{name: image[:1] if isinstance(image, Tensor) and image.ndim == 4 else image})
         if far := _far_values(image):
@@ -367,6 +368,11 @@ def _to_tensor(picture: Image.Image) -> Tensor:
     pixels = torch.from_numpy(np.array(picture))
     pixels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
     return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels
+
+
+def _as_image(picture: Image.Image) -> Tensor:
+    """A picture in mode "RGB" or "F" as a contiguous float32 tensor (1, 3, H, W) in [0, 1]."""
+    return _to_tensor(picture).clamp(0, 1).expand(3, -1, -1).unsqueeze(0).contiguous()
 
 
 def _to_levels(values: Tensor) -> np.ndarray:

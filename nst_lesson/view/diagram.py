@@ -19,6 +19,7 @@ WIDE, HIGH = 0.76, 0.66  # of a box, in cells of the grid
 WIDTH_INCHES = 7.5  # of the whole
 CELL_INCHES = 0.9  # the height of a cell
 LETTERS = 8  # points
+ARROW = {"arrowstyle": "-|>,head_length=0.5,head_width=0.25", "color": "0.35", "linewidth": 1.2}
 
 
 def show_diagram(
@@ -44,13 +45,8 @@ def show_diagram(
     shape = WIDTH_INCHES / columns / CELL_INCHES  # of a cell, its width over its height
     patches = {name: _box(axis, name, place, (pictures or {}).get(name), shape) for name, place in boxes.items()}
     for start, end in arrows:
-        style = {
-            "arrowstyle": "-|>,head_length=0.5,head_width=0.25",
-            "color": "0.35",
-            "patchA": patches[start],
-            "patchB": patches[end],
-        }
-        axis.annotate("", boxes[end], boxes[start], arrowprops=style | {"shrinkA": 1, "shrinkB": 1, "linewidth": 1.2})
+        ends = {"patchA": patches[start], "patchB": patches[end], "shrinkA": 1, "shrinkB": 1}
+        axis.annotate("", boxes[end], boxes[start], arrowprops=ARROW | ends)
     alt = "diagram: " + "; ".join(" to ".join(arrow) for arrow in arrows)
     return figure_image(figure, "jpeg", alt=alt)
 

@@ -28,11 +28,6 @@ class MaskPainter(anywidget.AnyWidget):
     region into the mask or out of it. `chosen` are the labels that are in the mask from the start, so that there is a
     mask when nobody clicks, as in a batch run. `mask` is the current mask.
 
-    Coordinates: the page turns the pointer's place into a pixel of `image`, whatever the size at which it is shown, so
-    only masks and labels travel. With regions, the page knows the region of every pixel and sends the list `chosen`
-    after each click; an assignment to `chosen` in Python shows in the page. Without regions, it sends the mask at the
-    end of each stroke: one bit per pixel, row by row from the top left, the first pixel in the highest bit.
-
     Raises ParameterError for an image that is not a picture, for regions that are not whole numbers (H, W), and for a
     label that none of them has.
     """
@@ -40,6 +35,7 @@ class MaskPainter(anywidget.AnyWidget):
     _regions: np.ndarray | None  # of each pixel: the index of its label in _labels
     _esm = Path(__file__).with_name("masks.js").read_text(encoding="utf-8")
     chosen = traitlets.List(traitlets.CInt()).tag(sync=True)  # CInt takes numpy's numbers, too
+    # The mask at the end of each stroke: a bit for each pixel, row by row, the first pixel in the highest bit.
     _painted = traitlets.Bytes().tag(sync=True, from_json=lambda sent, _: bytes(sent))
     _picture = traitlets.Bytes().tag(sync=True)
     _shape = traitlets.List(traitlets.Int()).tag(sync=True)  # [H, W]

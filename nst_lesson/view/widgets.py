@@ -261,7 +261,7 @@ class StyleMixer(LiveTransfer):
 
 
 class Explorer(Worker):
-    """The common part of the explorers: menus of pictures, a button for an own one, and a menu of layers.
+    """The common part of the explorers: menus of pictures, a button for one of yours, and a menu of layers.
 
     `images` is {title: (1, 3, H, W) in [0, 1]}; `menus` are the labels of as many menus of them; a subclass has
     `draw()`, which shows what is chosen. Raises ParameterError for no pictures or layers, for something that is no
@@ -285,7 +285,7 @@ class Explorer(Worker):
         ]
         self.layer = ipywidgets.Dropdown(options=layers, description="layer")
         self.upload = ipywidgets.FileUpload(
-            accept="image/*", description="Own picture", tooltip="show a picture file of yours"
+            accept="image/*", description="Your picture", tooltip="show a picture file of yours"
         )
         self.caption = ipywidgets.HTML()
         self._uploads: deque[bytes] = deque()
@@ -331,7 +331,7 @@ class Explorer(Worker):
             first = next(iter(self.images.values()))
             image = load_image(self._uploads.popleft(), max(first.shape[2:]), device=first.device)
             self._own += 1
-            self.images[f"own picture {self._own}"] = image
+            self.images[f"your picture {self._own}"] = image
             for menu in self.menus:
                 kept = menu.value
                 menu.options = list(self.images)  # chooses the first

@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nst_lesson.methods.gatys import total
 from nst_lesson.methods.objective import Objective, transfer_terms
 from nst_lesson.networks.backbones import STYLE_LAYERS, VGG, load_backbone
 
@@ -35,7 +34,7 @@ def closure(backbone: VGG, size: int) -> Callable[[], None]:
 
     def run() -> None:
         image.grad = None
-        total(objective(image)).backward()
+        sum(objective(image).values()).backward()
 
     return run
 
