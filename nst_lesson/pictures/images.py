@@ -119,8 +119,8 @@ def load_with_opacity(source: str | os.PathLike[str], size: int | None = None) -
         picture = _identify(stream)
         image, opacity = _as_image(_to_picture(picture, label, size, False)), None
         if picture.has_transparency_data:  # decoded and upright by now
-            layer = picture.convert("RGBA").getchannel("A").resize(image.shape[:1:-1], Image.Resampling.LANCZOS)
-            opacity = _to_tensor(layer).unsqueeze(0)
+            layer, size_now = picture.convert("RGBA").getchannel("A"), (image.shape[3], image.shape[2])
+            opacity = _to_tensor(layer.resize(size_now, Image.Resampling.LANCZOS)).unsqueeze(0)
         return image, opacity
 
 
