@@ -43,6 +43,14 @@ def test_the_picture_is_that_of_transfer(painted, tmp_path):
     assert [line.split(",")[0] for line in result.err.splitlines()] == [f"step {n} of 3" for n in (1, 2, 3)]
 
 
+def test_by_default_it_begins_at_half_size_where_that_is_not_too_small(painted, tmp_path):
+    assert painted("--style", "wave", "--size", "300").status == 0
+    photo, style = (nst.load_image(name, 300) for name in ("chelsea", "wave"))
+    *_, last = nst.coarse_to_fine(photo, style, nst.load_backbone("pocket"), steps=STEPS, levels=2)
+    assert_shows(tmp_path / "out.png", last.image)
+    assert painted("--style", "wave", "--size", "300", "--steps", "1", "--overwrite").status == 0
+
+
 def test_the_photographs_colors_are_kept(painted, tmp_path):
     assert painted("--style", "wave", "--keep-colors", "--levels", "2").status == 0
     photo, style, vgg = pictures()

@@ -19,6 +19,7 @@ from ..pictures.colors import keep_luminance
 from ..pictures.images import check_format, load_image, save_image
 from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, place, say, short, whole
 
+SMALL = 192  # shorter side in pixels: at half of less, deep layers have little to see
 SIZE = 512  # longer side of the picture and of the paintings in pixels
 # Bytes of memory a pixel, measured on a CPU (at 512 and 768 pixels, plus what L-BFGS remembers): pocket, and VGG-19.
 POCKET_BYTES, OTHER_BYTES = 1700, 3800
@@ -43,8 +44,8 @@ def add_parser(commands: Commands) -> None:
     command.add_argument("--style-weight", type=number(0, 1e9), default=STYLE_WEIGHT, metavar="NUMBER", help=text)
     command.add_argument("--keep-colors", action="store_true", help="take the photograph's colors")
     command.add_argument("--backbone", default="pocket", help="whose features count; default: pocket")
-    text = "paint at 1/2^(N-1) ... 1/2 and full size, one after the other: larger strokes, in less time; default: 1"
-    command.add_argument("--levels", type=whole(1, 12), default=1, metavar="N", help=text)
+    text = "paint at 1/2^(N-1) ... 1/2 and full size, one after the other: larger strokes, in less time; default: 2"
+    command.add_argument("--levels", type=whole(1, 12), metavar="N", help=f"{text}, or 1 for a side under {SMALL}")
     command.add_argument(
         "--start", choices=STARTS, default="content", help="the picture to start from; default: content"
     )
@@ -72,10 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
         for number, (share, painting, mask) in enumerate(zip(shares, paintings, masks, strict=True), 1)
     }
     sweep(out.parent)
-    options = {name: getattr(arguments, name) for name in ("levels", "steps", "start", "seed", "style_weight")}
-    step, status, work = None, 0, _Work(arguments.steps, arguments.levels, photo)
+    levels = arguments.levels or min(1 if min(photo.shape[2:]) < SMALL else 2, arguments.steps)
+    options = {name: getattr(arguments, name) for name in ("steps", "start", "seed", "style_weight")}
+    step, status, work = None, 0, _Work(arguments.steps, levels, photo)
+    backbone = load_backbone(arguments.backbone, device=device)
     try:
-        for step in coarse_to_fine(photo, styles, load_backbone(arguments.backbone, device=device), **options):
+        for step in coarse_to_fine(photo, styles, backbone, levels=levels, **options):
             if work.report(step):
                 _write(step, photo, arguments)
     except KeyboardInterrupt:
