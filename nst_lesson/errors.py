@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 
 MOST_NAMES = 100  # a message lists no more
 
@@ -36,6 +38,22 @@ class WeightsError(LessonError):
 
 class ParameterError(LessonError):
     """A parameter with an unknown name, a wrong type, or a value that makes no sense."""
+
+
+def check_counts(**counts: int) -> None:
+    """ParameterError for what is no whole number, or is below 1."""
+    for name, value in counts.items():
+        if not isinstance(value, Integral):
+            raise ParameterError(f"{name} is {value!r}; give a whole number")
+        if value < 1:
+            raise ParameterError(f"{name} is {value}; give at least 1")
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """ParameterError for a weight, {name: value}, that is negative or no finite number."""
+    for name, weight in weights.items():
+        if not isinstance(weight, Real) or not 0 <= weight < math.inf:
+            raise ParameterError(f"{name} is {weight!r}; give a finite number, 0 or more")
 
 
 def unknown(what: str, value: object, valid: Iterable[str]) -> ParameterError:

@@ -90,16 +90,23 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A private folder beside the file: what is made in it gets the permissions of the umask, which cannot be read
     # without changing it for every thread.
-    with (
-        tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True) as folder,
-        FileLock(Path(folder, LOCK)),  # tells `sweep` that this process is alive
-    ):
-        temporary, ordinary = Path(folder, path.name), Path(folder, "ordinary")
+    with workplace(path.parent) as folder:
+        temporary, ordinary = folder / path.name, folder / "ordinary"
         yield temporary
         if temporary.is_file():  # safetensors makes files that nobody else may read
             ordinary.touch()
             temporary.chmod(stat.S_IMODE(ordinary.stat().st_mode))
         os.replace(temporary, path)
+
+
+@contextmanager
+def workplace(parent: Path) -> Iterator[Path]:
+    """A hidden folder in `parent` for as long as it is needed; what a killed process leaves, `sweep` finds."""
+    with (
+        tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=parent, ignore_cleanup_errors=True) as folder,
+        FileLock(Path(folder, LOCK)),  # tells `sweep` that this process is alive
+    ):
+        yield Path(folder)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -109,7 +116,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:
-    """Remove the temporary folders that `atomic_path` left in `folder` when its process was killed, and nothing else.
+    """Remove the temporary folders that a `workplace` left in `folder` when its process was killed, and nothing else.
 
     A killed process holds no lock, a living one does.
     """

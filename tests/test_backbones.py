@@ -61,6 +61,17 @@ def classroom(tmp_path, monkeypatch):
         path.unlink()  # up to 80 MB each, and pytest keeps its folders
 
 
+@pytest.mark.parametrize("content", ["junk", "of another network"])
+def test_weights_that_are_there_are_tried_before_class(classroom, content):
+    file = classroom / "vgg16-397923af.safetensors"
+    if content == "junk":
+        file.write_bytes(b"junk")
+    else:
+        save_file({"features.0.weight": torch.zeros(2)}, file)
+    with pytest.raises(WeightsError, match=f"{file.name}.*delete it, then fetch"):
+        fetch_weights("vgg16")
+
+
 @pytest.fixture
 def pocket(tmp_path, monkeypatch):
     """The pocket network that ships, or, in a clone where it is not trained yet, a random one of its form."""

@@ -76,7 +76,7 @@ def test_params_lists_name_type_default_and_meaning(nst_lesson, tmp_path):
     result = nst_lesson("params", write_lesson(tmp_path / "tiny.ipynb"))
     lines = result.out.splitlines()
     assert lines[0].split(maxsplit=3) == ["style", "str", "'nocturne'", "a name or a file"]
-    assert lines[2].split("  ")[0] == "learning_rate" and "float | None" in lines[2] and " None " in lines[2]
+    assert lines[2].split("  ")[0] == "learning_rate" and " float " in lines[2] and " 1.0 " in lines[2]
     assert len({line.index(word) for line, word in zip(lines, ("str", "int", "float"), strict=False)}) == 1  # columns
 
 
@@ -206,9 +206,9 @@ def test_stylize_paints_a_photo_like_any_painting(nst_lesson, tmp_path):
         (("rocket", "--model", ""), "unknown model ''"),
         (("rocket", "--style", ""), "name one image"),
         (("rocket", "--model", "any_style"), "name one with --style"),
-        (("rocket", "--model", "wave", "--size", "0"), "size must be a whole number of pixels, 1 or more"),
-        (("rocket", "--style", "wave", "--size", "0"), "size must be a whole number of pixels, 1 or more"),
-        (("rocket", "--model", "wave", "--size", "-3"), "not -3"),
+        (("rocket", "--model", "wave", "--size", "0"), "give a whole number from 1"),
+        (("rocket", "--style", "wave", "--size", "0"), "give a whole number from 1"),
+        (("rocket", "--model", "wave", "--size", "-3"), "not '-3'"),
         (("nothing.jpg", "--model", "wave"), "nothing.jpg"),
         (("rocket", "--model", "wave", "-o", "out.tiff"), "out.tiff"),
     ],
@@ -273,6 +273,23 @@ OUTPUTS = ["doctor | head -n 1", "doctor > /dev/full", "html 00 -o site > /dev/f
 
 
 @needs_a_shell
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_without_an_output_it_does_its_work(tmp_path, closed):
+    command = f"{sys.executable} -m nst_lesson stylize rocket --model wave --size 32 -o out.png {closed}"
+    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0 and "Traceback" not in result.stderr and (tmp_path / "out.png").is_file()
+
+
+def test_a_folder_in_the_place_of_the_file_to_write_is_one_line_before_the_work(nst_lesson, tmp_path):
+    for command in (("stylize", "rocket", "--model", "wave"), ("paint", "rocket", "--style", "wave"), ("slides",)):
+        out = tmp_path / ("out.html" if command == ("slides",) else "out.png")
+        out.mkdir(exist_ok=True)
+        result = nst_lesson(*command, "-o", str(out), "--overwrite")
+        assert_bad_input(result)
+        assert "is a folder" in result.err
+
+
+@needs_a_shell
 @pytest.mark.parametrize("command", [f"nst_lesson {rest}" for rest in OUTPUTS])
 def test_output_that_cannot_be_written_is_no_traceback(tmp_path, command):
     if "/dev/full" in command and not os.path.exists("/dev/full"):
@@ -311,6 +328,18 @@ def test_doctor_finds_weights_in_a_folder_of_the_class(tmp_path, monkeypatch):
     monkeypatch.setenv("NST_LESSON_WEIGHTS", "~/stick")
     (found,) = doctor._weights()
     assert found.ok and "vgg19-dcbb9e9d" in found.text
+
+
+def test_doctor_names_damaged_weights_and_a_file_in_the_place_of_the_cache(tmp_path, monkeypatch):
+    (tmp_path / "cache").touch()
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / "vgg19-dcbb9e9d.safetensors").write_bytes(b"junk")
+    monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NST_LESSON_WEIGHTS", str(tmp_path / "stick"))
+    damaged, _ = doctor._weights()
+    assert damaged.ok is None and "vgg19-dcbb9e9d.safetensors can be read (" in damaged.text
+    _, writable = doctor._disk()
+    assert writable.ok is None and "can be written" in writable.text
 
 
 def test_doctor_goes_on_after_a_failure_and_gives_remedies(nst_lesson, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from nst_lesson.course.lesson import Lesson, Parameter, describe, parse_value, r
 from nst_lesson.course.results import results_in, rewrite
 from nst_lesson.course.runs import RunFailed, execute_in_place, run_lesson
 from nst_lesson.errors import LessonError, ParameterError
-from nst_lesson.paths import notebooks_dir
+from nst_lesson.paths import TEMPORARY, notebooks_dir
 
 
 @pytest.fixture
@@ -374,7 +375,7 @@ def test_a_run_gets_its_values_and_leaves_notebook_and_page(tmp_path, monkeypatc
     assert "<title>A tiny lesson</title>" in (folder / "tiny.html").read_text()
     executed = nbformat.read(folder / "tiny.ipynb", as_version=4)
     assert executed.cells[-1].outputs[0].text == f"in {folder}\n"  # where it is in the end
-    assert ".run-" not in json.dumps(executed)
+    assert TEMPORARY not in json.dumps(executed)
 
 
 def test_a_repeated_run_replaces_what_the_first_one_left(tmp_path):
@@ -418,7 +419,17 @@ def test_failed_notebooks_do_not_replace_each_other(tmp_path):
     for name in ("tiny-failed.ipynb", "tiny-failed-2.ipynb"):
         with pytest.raises(RunFailed, match=rf"ZeroDivisionError(.|\n)*the notebook up to there: .*{name}"):
             run_lesson(lesson, out_dir=str(tmp_path / "out"))
-    assert ".run-" not in (tmp_path / "out" / "tiny-failed.ipynb").read_text()
+    assert TEMPORARY not in (tmp_path / "out" / "tiny-failed.ipynb").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_what_a_killed_run_leaves_is_swept_by_the_next(tmp_path):
+    lesson = write_lesson(tmp_path / "tiny.ipynb", WRITE, "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
+    command = [sys.executable, "-m", "nst_lesson", "run", str(lesson), "-o", str(tmp_path / "out")]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    assert list((tmp_path / "out").glob(f"{TEMPORARY}*"))
+    run_lesson(write_lesson(lesson, WRITE), out_dir=str(tmp_path / "out"))
+    assert list(contents(tmp_path / "out")) == ["picture.txt", "results.json", "tiny.html", "tiny.ipynb"]
 
 
 def test_the_default_folder_goes_after_bad_input(tmp_path, monkeypatch):

@@ -213,6 +213,9 @@ def test_a_page_that_cannot_be_made_is_one_line(refused, tmp_path, monkeypatch):
         lambda x: nst.match_colors(x, nst.load_image("wave", 32)),
         lambda x: nst.show_images({"a": x}),
         lambda x: nst.save_image(x, "never.png"),
+        lambda x: next(nst.transfer(x, nst.load_image("wave", 32), nst.load_backbone("pocket"))),
+        lambda x: next(nst.transfer(nst.load_image("wave", 32), x, nst.load_backbone("pocket"))),
+        lambda x: next(nst.synthesize_texture(x, nst.load_backbone("pocket"))),
     ],
 )
 def test_what_is_no_picture_in_0_to_1_is_one_line(use, wrong):
@@ -220,6 +223,69 @@ def test_what_is_no_picture_in_0_to_1_is_one_line(use, wrong):
         use(wrong(nst.load_image("rocket", 32)))
     said = str(caught.value)
     assert "\n" not in said and ("(1, 3, H, W)" in said or "by 255" in said)
+
+
+PHOTO, PAINTING = (nst.load_image(name, 48) for name in ("rocket", "wave"))
+SETTINGS = [
+    *({"steps": steps} for steps in (0, 1.5, "10", None)),
+    *({"start": "noise", "seed": seed} for seed in (-1, 1.5, None, 2**64)),
+    *({"style_weight": weight} for weight in (-1, "20", None, float("nan"))),
+    *({"content_weight": weight} for weight in (-1, "1")),
+]
+TORCH = {
+    **{f"transfer {s}": lambda vgg, s=s: next(nst.transfer(PHOTO, PAINTING, vgg, **s)) for s in SETTINGS},
+    "no share": lambda vgg: next(nst.transfer(PHOTO, {"a": PAINTING}, vgg)),
+    "a share that is none": lambda vgg: next(nst.transfer(PHOTO, {"a": ("1", nst.Style(PAINTING))}, vgg)),
+    "two paintings in one": lambda vgg: nst.Style(torch.cat([PAINTING] * 2)).prepare(vgg),
+    "levels": lambda vgg: next(nst.coarse_to_fine(PHOTO, PAINTING, vgg, levels=1.5)),
+    "no height": lambda vgg: next(nst.synthesize_texture(PAINTING, vgg, size=(-5, 10))),
+    "a patch of nothing": lambda vgg: nst.Patches(PAINTING, side=0).prepare(vgg),
+    "smaller than a patch": lambda vgg: nst.Objective(vgg, {"p": (1, nst.Patches(PAINTING))})(PHOTO[..., :16, :16]),
+    "two sizes": lambda vgg: nst.keep_luminance(PHOTO, PAINTING),
+    "two sizes, compared": lambda vgg: nst.content_distance(PHOTO, PAINTING, vgg),
+    "two sizes, shown": lambda vgg: nst.show_film([PHOTO, PAINTING], "a"),
+    "strength": lambda vgg: nst.stylize_any(nst.load_model("any_style"), PHOTO, PAINTING, strength=float("nan")),
+    "strength below": lambda vgg: nst.stylize_any(nst.load_model("any_style"), PHOTO, PAINTING, strength=-1),
+    "a network for any": lambda vgg: nst.stylize(nst.load_model("any_style"), PHOTO),
+    "a network for one": lambda vgg: nst.stylize_any(nst.load_model("wave"), PHOTO, PAINTING),
+}
+
+
+@pytest.mark.parametrize("use", TORCH.values(), ids=TORCH.keys())
+def test_what_torch_would_say_of_bad_input_is_said_in_one_line_before(use):
+    with pytest.raises(nst.LessonError) as caught:
+        use(nst.load_backbone("pocket"))
+    assert "\n" not in str(caught.value)
+
+
+def test_where_nothing_can_have_a_gradient_that_is_said():
+    with torch.inference_mode(), pytest.raises(nst.LessonError, match="inference_mode"):
+        next(nst.transfer(PHOTO, PAINTING, nst.load_backbone("pocket"), steps=1))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_a_picture_of_another_type_is_painted_in_that_type(kind):
+    network = nst.TransformationNetwork(0.1).eval()
+    for tile in (1024, 32):
+        painted = nst.stylize(network, PHOTO.to(kind), tile=tile)
+        assert painted.dtype == kind
+        torch.testing.assert_close(
+            painted.float(), nst.stylize(network, PHOTO, tile=tile), atol=0.02, rtol=0
+        )  # 16 bits round by 5e-4
+
+
+def test_weights_that_16_bits_cannot_hold_are_not_written(tmp_path):
+    network = nst.TransformationNetwork(0.1)
+    torch.nn.init.constant_(network.down[0].bias, 1e5)
+    with pytest.raises(nst.LessonError, match="down.0.bias has weights above 65504"):
+        nst.save_model(network, tmp_path / "mine.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_results_is_where_it_is_said_to_be(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert nst.save_results("~/x", {}, {}) == tmp_path / "x" / "results.json" and (tmp_path / "x").is_dir()
 
 
 @pytest.mark.parametrize("weight", ["nan", "inf", "-1", "0"])

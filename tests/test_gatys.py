@@ -3,7 +3,7 @@
 import inspect
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 import torch
@@ -22,7 +22,6 @@ from nst_lesson.methods.gatys import (
     solver,
     start_image,
     synthesize_texture,
-    total,
     transfer,
 )
 from nst_lesson.methods.lbfgs import LBFGS
@@ -39,6 +38,11 @@ def picture(height: int = 32, width: int = 32, seed: int = 0) -> Tensor:
     """A smooth random picture: noise at an eighth of the size, enlarged."""
     coarse = torch.rand(1, 3, max(1, height // 8), max(1, width // 8), generator=torch.Generator().manual_seed(seed))
     return F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The loss that is the sum of its terms."""
+    return torch.stack(list(terms.values())).sum()
 
 
 CONTENT, STYLE = picture(32, 40), picture(36, 32, seed=1)

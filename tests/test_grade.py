@@ -183,7 +183,7 @@ def test_the_hook_keeps_files_and_network(event, arguments, refused):
 def test_an_answer_may_be_written_in_many_ways(tmp_path):
     layer = "class Sum(nn.Module):\n    def __init__(self, dim):\n        super().__init__()\n"
     cells = [
-        "%matplotlib inline\nimport numpy as np\nfrom torch import nn",
+        "\n%%time\n%matplotlib inline\nimport numpy as np\nfrom torch import nn",
         "!pip install nothing\nhalf = lambda x: x.square().mean()",
         layer + "    def forward(self, x):\n        return half(x.diff(dim=3))",
         "def total_variation(image):\n    print(type(image))\n    return half(image.diff(dim=2)) + Sum(2)(image)",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -157,6 +158,40 @@ def test_a_tiny_region_is_kept_at_a_deep_layer():
     assert layer_mask(mask, torch.zeros(1, 1, 4, 4)).sum() > 0
     assert layer_mask(mask, torch.zeros(1, 1, 64, 64), 1).sum() == 1
     assert layer_mask(mask, torch.zeros(1, 1, 64, 64), 2).sum() == 1  # a margin of 2 would leave nothing: 1 is taken
+
+
+@pytest.mark.parametrize("statistics", ["gram", "moments", "covariance", "sliced"])
+@pytest.mark.parametrize("edge", [(..., slice(-12, None), slice(None)), (..., slice(-3, None))], ids=["below", "right"])
+def test_a_region_in_the_rows_that_poolings_drop_counts_all_the_same(pocket, statistics, edge):
+    """Of 60 and 83 pixels a deep layer of a sixteenth has 3 and 5 positions, and the last 12 and 3 pixels none."""
+    image, mask = picture(60, 83), torch.zeros(1, 1, 60, 83)
+    mask[edge] = 1
+    assert layer_mask(mask, pocket(image, ["relu5_1"])["relu5_1"]).sum() > 0
+    term = Style(picture(60, 83, 1), ["relu4_1", "relu5_1"], statistics, where=mask, where_painting=mask)
+    assert far(pocket, image, term).isfinite()
+
+
+def test_a_mask_that_asks_for_gradients_gets_none_and_stops_nothing(pocket):
+    mask = halves(32, 48).requires_grad_()
+    objective = Objective(pocket, {"style": (1.0, Style(picture(32, 48), "relu2_1", where=mask, where_painting=mask))})
+    assert [step.index for step in nst.optimize(picture(32, 48, 1), objective, 2)] == [1, 2]
+    assert mask.grad is None
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (torch.ones(32, 48), r"the shape \(32, 48\); \(1, 1, H, W\) is expected"),
+        (torch.ones(1, 32, 48), r"\(1, 1, H, W\) is expected"),
+        (torch.full((1, 1, 32, 48), float("nan")), "outside"),
+        (np.ones((1, 1, 32, 48)), "is ndarray; give a tensor"),
+        (torch.zeros(1, 1, 32, 48), "is empty"),
+    ],
+    ids=["no batch", "no channel", "nan", "numpy", "black"],
+)
+def test_what_is_no_mask_is_said(pocket, mask, message):
+    with pytest.raises(ParameterError, match=f"the mask where .*{message}"):
+        Style(picture(32, 48), "relu2_1", where=mask).prepare(pocket)
 
 
 def test_a_margin_keeps_out_what_lies_across_the_border(pocket):

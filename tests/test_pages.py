@@ -53,6 +53,7 @@ def test_formulas_become_mathml_and_code_stays(page_of):
     page = page_of(formulas, markdown("but not `a $b$ c`, nor\n\n```\n$HOME$\n```"))
     assert page.count("<math") == 2 and page.count('display="block"') == 1
     assert "$b$" in page and "$HOME$" in page
+    assert "from $5 to $6" in page_of(markdown("from \\$5 to \\$6"))
     assert "formula0place" not in page and "MathJax" not in page
 
 
@@ -182,6 +183,16 @@ def test_a_notebook_with_an_odd_name_or_without_cells_has_a_card(tmp_path):
     assert "<script>alert" not in index
     (link,) = re.findall('<a href="([^"]*)"', index)
     assert (tmp_path / "site" / unquote(html.unescape(link))).is_file()
+
+
+@pytest.mark.parametrize("stored", ["no base64!", base64.b64encode(b"no picture").decode()])
+def test_a_damaged_picture_in_a_notebook_is_one_line_that_names_it(tmp_path, stored):
+    cell = picture("red")
+    cell.outputs[0].data["image/jpeg"] = stored
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "odd.ipynb")
+    with pytest.raises(LessonError, match="a picture stored in .*odd.ipynb is damaged"):
+        pages.write_site([tmp_path / "odd.ipynb"], tmp_path / "site")
+    assert not (tmp_path / "site").exists()
 
 
 def test_pages_are_replaced_by_pages_and_nothing_else_is(tmp_path):

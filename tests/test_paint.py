@@ -83,6 +83,20 @@ def test_a_mask_says_where_a_style_counts(painted, tmp_path, masks):
     assert_shows(tmp_path / "out.png", last.image)
 
 
+def test_a_mask_of_everything_leaves_nothing_for_another_style(painted, tmp_path):
+    """Enlarging a white mask leaves a ten-millionth here and there, which is no region."""
+    nst.save_image(torch.ones(1, 3, 451, 300), tmp_path / "white.png")
+    result = painted("--style", "wave", "--style", "cubist", "--mask", "white.png")
+    assert (
+        result.status == 2
+        and "leave nothing for the last --style" in result.err
+        and not (tmp_path / "out.png").exists()
+    )
+    nst.save_image(torch.zeros(1, 3, 20, 30), tmp_path / "black.png")
+    result = painted("--style", "wave", "--mask", "black.png")
+    assert result.status == 2 and "the mask black.png is black" in result.err and not (tmp_path / "out.png").exists()
+
+
 def test_ctrl_c_keeps_the_picture_so_far(painted, tmp_path, monkeypatch):
     whole = paint.coarse_to_fine
 

@@ -233,6 +233,49 @@ def test_a_stopped_film_goes_on_and_comes_out_the_same(network, tmp_path, monkey
     assert (tmp_path / "parts.gif").read_bytes() == (tmp_path / "whole.gif").read_bytes()
 
 
+def test_a_damaged_gif_in_a_folder_is_named_and_the_others_are_painted(stylize, tmp_path):
+    whole = write(tmp_path / "film.gif", film_of(3)).read_bytes()
+    huge = whole[:6] + b"\xff\xff\xff\xff" + whole[10:]  # 65535 x 65535 pixels
+    for name, content in (("huge", huge), ("cut", whole[:40]), ("odd", whole[:13] + bytes(range(256)))):
+        (tmp_path / "photos" / f"{name}.gif").write_bytes(content)
+    result = stylize("photos", "--model", "mine.safetensors", "-o", "out")
+    assert result.status == 2 and "wrote 3 of 6" in result.out and "Traceback" not in result.err
+    assert all(f"{name}.gif" in result.err for name in ("huge", "cut", "odd"))
+
+
+def test_a_film_that_is_cut_short_is_painted_as_far_as_it_goes_and_that_is_said(stylize, tmp_path):
+    whole = write(tmp_path / "film.gif", film_of(6)).read_bytes()
+    (tmp_path / "cut.gif").write_bytes(whole[: whole.rindex(b"\x21\xf9\x04")])  # where the last frame begins
+    result = stylize("cut.gif", "--model", "mine.safetensors", "-o", "out.gif")
+    frames = len(list(films.read_film(tmp_path / "out.gif")))
+    assert result.status == 0 and frames == 5
+    assert f"cut.gif is cut short: it ends after {frames} frames" in result.err
+    assert "cut short" not in stylize("film.gif", "--model", "mine.safetensors", "-o", "whole.gif").err
+
+
+def test_a_video_that_ends_before_its_time_is_said(tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "film.mkv"), "w") as film:
+        stream = film.add_stream("libx264", rate=10, options={"g": "5"})
+        stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 64
+        for frame in torch.rand(40, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)):
+            film.mux(stream.encode(av.VideoFrame.from_image(nst.to_pil(frame))))
+        film.mux(stream.encode())
+    whole = (tmp_path / "film.mkv").read_bytes()
+    assert len(list(films.read_film(tmp_path / "film.mkv"))) == 40
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    with pytest.warns(UserWarning, match="cut.mkv is cut short: it ends after"):
+        assert 0 < len(list(films.read_film(tmp_path / "cut.mkv"))) < 40
+
+
+def test_a_film_of_one_pixel_across_becomes_a_video(stylize, tmp_path):
+    pytest.importorskip("av")
+    write(tmp_path / "thin.gif", [frame[..., :1] for frame in film_of(2)])
+    assert stylize("thin.gif", "--model", "mine.safetensors", "-o", "out.mp4").out == "wrote out.mp4\n"
+    assert next(films.read_film(tmp_path / "out.mp4"))[0].shape == (1, 3, 32, 2)
+    assert not list(tmp_path.glob(".*.frames"))
+
+
 @pytest.mark.parametrize("content", [b"", b"no film", b"GIF89a"])
 @pytest.mark.parametrize("name", ["film.mp4", "film.gif"])
 def test_a_damaged_film_is_one_line(stylize, tmp_path, name, content):

@@ -169,6 +169,22 @@ def test_bad_settings_are_one_line_errors(options, message):
         next(train(Tint(), to_gray, photographs(), **{"steps": 1} | options))
 
 
+def test_a_folder_with_files_of_ones_own_is_no_place_to_train(tmp_path, capfd):
+    for name in ("model.safetensors", "preview.jpg"):
+        (tmp_path / name).write_text("mine")
+        assert main(["train", "fast", "wave", "--out", str(tmp_path), *SMALL]) == 2
+        assert f"{name} is there, and not of a training" in capfd.readouterr().err
+        assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+        (tmp_path / name).unlink()
+
+
+def test_a_frozen_network_is_said_to_be():
+    with pytest.raises(ParameterError, match=r"call network.requires_grad_\(True\)"):
+        next(train(load_model("wave"), to_gray, photographs(), steps=1))
+    with torch.no_grad(), pytest.raises(ParameterError, match="gradients are off"):
+        next(train(Tint(), to_gray, photographs(), steps=1))
+
+
 # ---- checkpoints
 
 

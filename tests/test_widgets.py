@@ -539,6 +539,17 @@ def test_options_of_transfer_say_where_the_sliders_begin_and_styles_may_be_sever
     assert torch.equal(finish(mix).image, wanted.image)
 
 
+@pytest.mark.parametrize("weight", [0.02, 0.5, 1.0, 1e7])
+def test_the_slider_begins_at_any_weight(pocket, weight):
+    assert StyleMixer(noise(1), noise(2), pocket, 2, style_weight=weight).settings()["style_weight"] == weight
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, float("nan"), "20"])
+def test_a_weight_without_a_place_on_the_slider_is_said(pocket, weight):
+    with pytest.raises(ParameterError, match="style_weight is .*; give a number above 0"):
+        StyleMixer(noise(1), noise(2), pocket, 2, style_weight=weight)
+
+
 def test_a_slider_that_moves_starts_the_run_anew_and_only_once(pocket, monkeypatch):
     gated, begun = Gated(), []
     monkeypatch.setattr(widgets, "transfer", lambda *_, **settings: begun.append(settings["style_layers"]) or gated())

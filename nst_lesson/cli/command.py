@@ -78,6 +78,8 @@ def check_output(out: Path, inputs: Iterable[str | None], overwrite: bool) -> No
         raise LessonError(f"cannot write {out} ({error.strerror}): choose another place") from None
     if not out.exists():
         return
+    if out.is_dir():
+        raise LessonError(f"{out} is a folder: name a file")
     paths = [user_path(name) for name in inputs if name]
     if any(path.exists() and path.samefile(out) for path in paths):
         raise LessonError(f"{out} is read by this command: write to another file")

@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Without a terminal and with closed files, as cron may start it, Python has no stdout or stderr to write to.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
     warnings.showwarning = lambda message, *_, **__: say(f"nst-lesson: {message}", error=True)
     parser = _parser()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -44,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _end(BAD_INPUT, f'{error.name} is not installed; do: pip install "nst-lesson[lab]"')
     except BrokenPipeError:  # `nst-lesson doctor | head -1`: whoever read the output has gone
         return _end(FAILED)
-    except (OSError, UnicodeError) as error:
+    except UnicodeError as error:
+        return _end(BAD_INPUT, f"a name or a text is not UTF-8 ({error}): rename the file or folder")
+    except OSError as error:
         return _end(BAD_INPUT, str(error))
     except (MemoryError, RuntimeError) as error:  # torch has no class of its own for a CPU's memory
         if not isinstance(error, MemoryError) and not re.search("DefaultCPUAllocator|out of memory", str(error)):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -120,10 +121,19 @@ def _masks(files: Sequence[str], styles: int, photo: Tensor) -> list[Tensor | No
     rest = photo.new_ones(1, 1, *photo.shape[2:])
     for file in files:
         mask = load_image(file, device=photo.device).mean(1, keepdim=True)
-        mask = F.interpolate(mask, photo.shape[2:], mode="bilinear", antialias=True).clamp(0, 1)
-        rest = (rest - mask).clamp(0, 1)
+        mask = _mask(F.interpolate(mask, photo.shape[2:], mode="bilinear", antialias=True))
+        rest = _mask(rest - mask)
+        if not mask.any():
+            raise LessonError(f"the mask {file} is black: white is where the style counts")
         masks.append(mask)
+    if len(files) < styles and not rest.any():
+        raise LessonError("the masks leave nothing for the last --style: give it a --mask, or leave it out")
     return masks if len(files) == styles else [*masks, rest]
+
+
+def _mask(values: Tensor) -> Tensor:
+    """Values in [0, 1] as a mask; what is below half of an 8-bit level comes from rounding."""
+    return torch.where(values < 0.5 / 255, 0.0, values.clamp(0, 1))
 
 
 class _Work:

@@ -45,7 +45,7 @@ WIDTHS: dict[type, float] = {TransformationNetwork: 0.5, AnyStyleNetwork: 1.0}  
 PAINTINGS: dict[type, str] = {TransformationNetwork: "one painting", AnyStyleNetwork: "any painting"}
 FAST_WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0}
 Network = TypeVar("Network", TransformationNetwork, AnyStyleNetwork)
-MODEL = "model.safetensors"
+MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 PREVIEW, PREVIEW_SIZE = "preview.jpg", 512  # its longer side in pixels
 # Options that another run of the same training may change, what is recorded by what it holds, and, in the last line,
 # what `train` records itself.
@@ -80,10 +80,11 @@ def run(options: argparse.Namespace) -> int:
     """Train a network; the exit status is 0, 130 after Ctrl-C or 143 after SIGTERM."""
     if options.out.exists() and not options.out.is_dir():
         raise LessonError(f"{options.out} is a file: --out names a folder")
-    for name in (MODEL, PREVIEW):
-        check_output(
-            options.out / name, (options.start, options.preview, getattr(options, "style", None)), overwrite=True
-        )
+    written = [options.out / name for name in (MODEL, PREVIEW)]
+    for file in written:
+        check_output(file, (options.start, options.preview, getattr(options, "style", None)), overwrite=True)
+    if not (options.out / CHECKPOINT).exists() and (others := [file for file in written if file.exists()]):
+        raise LessonError(f"{others[0]} is there, and not of a training of ours: choose another --out")
     device = resolve_device(options.device)
     PartialState(cpu=device == "cpu")  # of several processes each takes a GPU of its own, before anything is there
     torch.manual_seed(options.seed)
@@ -167,9 +168,7 @@ def _train(options: argparse.Namespace, device: str, training: Training, photo: 
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         schedule=options.schedule,
-        checkpoint=Checkpoint(
-            options.out / "checkpoint.safetensors", options.checkpoint_every, {**settings, **training.inputs}
-        ),
+        checkpoint=Checkpoint(options.out / CHECKPOINT, options.checkpoint_every, {**settings, **training.inputs}),
         hardware=Hardware(device, options.precision, options.workers),
     )
     main_process, index = PartialState().is_main_process, 0

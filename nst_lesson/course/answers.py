@@ -20,6 +20,7 @@ from .files import lessons, read_notebook
 
 HEADING = re.compile(r"^(?=#{2,3} )", re.MULTILINE)
 CHECK = re.compile(r"\bnst\.check\.(\w+)\(")
+RUNS_THE_CELL = re.compile(r"\A\s*%%(time|capture|prun)\b.*\n")  # a cell magic that leaves the definitions as they are
 HANDED_ON = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 KEPT = (*HANDED_ON, ast.Assign, ast.AnnAssign)
 
@@ -139,7 +140,7 @@ def _definitions(cells: list[str]) -> tuple[list[ast.stmt], str]:
     trouble = ""
     for cell in cells:
         try:
-            tree = ast.parse(TransformerManager().transform_cell(cell))
+            tree = ast.parse(TransformerManager().transform_cell(RUNS_THE_CELL.sub("", cell)))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             trouble = f"it cannot be read: {reason_of(error)}"
             continue

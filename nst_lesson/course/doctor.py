@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import reason_of
@@ -96,19 +97,34 @@ def _memory() -> Iterator[Finding]:
 
 def _disk() -> Iterator[Finding]:
     folder = cache_dir()
-    present = next(place for place in (folder, *folder.parents) if place.is_dir())
+    present = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(present).free / 1e9
     remedy = "free some, or set NST_LESSON_CACHE to a folder on another disk"
     yield Finding(free >= DISK_GB, f"disk: {free:.1f} GB free for downloads in {folder}", remedy)
-    yield Finding(os.access(present, os.W_OK) or None, "the folder for downloads can be written", remedy)
+    writable = present.is_dir() and os.access(present, os.W_OK)
+    yield Finding(writable or None, "the folder for downloads can be written", remedy)
 
 
 def _weights() -> Iterator[Finding]:
     folders = [cache_dir() / "weights", user_path(os.environ.get("NST_LESSON_WEIGHTS") or cache_dir() / "weights")]
-    files = (path for folder in folders for path in folder.glob("*.*"))
-    found = sorted({path.stem for path in files if path.suffix in (".safetensors", ".pth")})
+    files = [path for folder in folders for path in folder.glob("*.*") if path.suffix in (".safetensors", ".pth")]
+    for path in files:
+        if path.suffix == ".safetensors" and (reason := _damage(path)):
+            yield Finding(None, f"the weights in {path} can be read ({reason})", "delete the file, fetch them again")
+    found = sorted({path.stem for path in files})
     remedy = "only for lessons with the real VGG-19: nst-lesson fetch vgg19"
     yield Finding(bool(found) or None, f"downloaded weights: {', '.join(found) or 'none'}", remedy)
+
+
+def _damage(path: Path) -> str:
+    """Why a file of weights cannot be read, or ""; its header says where its tensors lie."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt"):
+            return ""
+    except Exception as error:  # safetensors' own, and the system's
+        return reason_of(error)
 
 
 def _data() -> Iterator[Finding]:

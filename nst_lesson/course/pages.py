@@ -29,7 +29,7 @@ from ..pictures.images import data_address, encoded, load_image
 from .files import read_notebook, title_of, without_widgets
 from .results import writable
 
-FORMULA = re.compile(r"(?P<code>(`+).*?\2)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
+FORMULA = re.compile(r"(?P<code>(`+).*?\2|\\\$)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 PLACE = re.compile(r"formula(\d+)place")
 LESSON_LINK = re.compile(r"\]\(([\w./-]+)\.ipynb([#)])")
 HEADING = re.compile(r'<(?P<tag>h[23]) id="(?P<anchor>[^"]*)">(?P<text>.*?)<a class="anchor-link"', re.DOTALL)
@@ -128,10 +128,12 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> Path:
     for file, count in Counter([*files, index]).items():
         if count > 1:
             raise LessonError(f"{count} pages would have the name {file.name}: write them into folders of their own")
+        if file.is_dir():
+            raise LessonError(f"{file} is a folder: choose another with -o")
         if file.is_file() and GENERATOR not in file.read_text(encoding="utf-8", errors="replace"):
             raise LessonError(f"{file} is not a page of this command: move it, or choose another folder with -o")
     contents = [read_notebook(path) for path in notebooks]
-    cards = [_card(content) for content in contents]  # before a page is made of it, which changes it
+    cards = list(map(_card, contents, notebooks))  # before a page is made of it, which changes it
     pages = [Page.of(content, path) for content, path in zip(contents, notebooks, strict=True)]
     links = [Link(quote(file.name), page.title) for file, page in zip(files, pages, strict=True)]
     sections = [part for page, link in zip(pages, links, strict=True) for part in page.sections(link.link)]
@@ -176,6 +178,10 @@ def _prepare(notebook: NotebookNode) -> list[str]:
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(lambda match: _set_aside(match, formulas), cell.source)
             cell.source = LESSON_LINK.sub(r"](\1.html\2", cell.source)
+        for output in cell.get("outputs", []):
+            if gif := output.get("data", {}).get("image/gif"):  # nbconvert does not know moving pictures
+                alt = html.escape(output.metadata.get("image/gif", {}).get("alt", ""))
+                output.data = {"text/html": f'<img alt="{alt}" src="data:image/gif;base64,{gif}">'}
     return formulas
 
 
@@ -194,7 +200,7 @@ def _embedded(source: str, folder: Path) -> str:
 def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
     """Append a formula to `formulas` as MathML, which every browser draws, and return what keeps its place.
 
-    Markdown would take the MathML apart. Code between backticks stays as it is.
+    Markdown would take the MathML apart. Code between backticks and an escaped dollar stay as they are.
     """
     if match["code"]:
         return match["code"]
@@ -207,8 +213,11 @@ def _set_aside(match: re.Match[str], formulas: list[str]) -> str:
     return f"formula{len(formulas) - 1}place"
 
 
-def _card(notebook: NotebookNode) -> dict[str, str]:
-    """What the index shows of a lesson beside its title: its first paragraph, and the largest of its pictures."""
+def _card(notebook: NotebookNode, path: Path) -> dict[str, str]:
+    """What the index shows of a lesson beside its title: its first paragraph, and the largest of its pictures.
+
+    Raises LessonError where that is none.
+    """
     first = notebook.cells[0].source if notebook.cells else ""
     paragraphs = [p for p in first.split("\n\n") if p and not p.startswith(("#", "[!["))]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
@@ -216,11 +225,15 @@ def _card(notebook: NotebookNode) -> dict[str, str]:
     best = max(pictures, key=lambda output: len(output["data"]["image/jpeg"]), default=None)
     return {
         "text": re.sub(r"[*_`]", "", paragraphs[0]) if paragraphs else "",
-        "picture": _thumbnail(base64.b64decode(best["data"]["image/jpeg"])) if best else "",
+        "picture": _thumbnail(best["data"]["image/jpeg"], path) if best else "",
         "alt": best["metadata"].get("image/jpeg", {}).get("alt", "") if best else "",
     }
 
 
-def _thumbnail(stored: bytes) -> str:
+def _thumbnail(stored: str, notebook: Path) -> str:
     """The address of a stored picture, small."""
-    return data_address(encoded(load_image(stored, THUMBNAIL), "jpeg", quality=85), "image/jpeg")
+    try:
+        picture = load_image(base64.b64decode(stored), THUMBNAIL)
+    except ValueError as error:  # as ImageError and base64's own are
+        raise LessonError(f"a picture stored in {notebook} is damaged ({error}): execute it again") from None
+    return data_address(encoded(picture, "jpeg", quality=85), "image/jpeg")

@@ -27,7 +27,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from ..errors import LessonError, reason_of
-from ..paths import PACKAGE, locked, run_folder, user_path, write_text
+from ..paths import PACKAGE, locked, run_folder, user_path, workplace, write_text
 from .files import find_lesson, read_notebook, title_of, without_widgets
 from .lesson import Lesson
 from .pages import write_page
@@ -77,8 +77,9 @@ def run_lesson(
     folder = Path(os.path.realpath(user_path(wanted))) if wanted else run_folder(found.name)
     with writable(folder, new=not wanted), locked(folder, "run"):
         check_folder(folder, found.path)
-        with tempfile.TemporaryDirectory(prefix=".run-", dir=folder, ignore_cleanup_errors=True) as workplace:
-            made = Path(workplace)
+        with workplace(folder) as hidden:
+            made = hidden / "results"
+            made.mkdir()
             executed = made / found.path.name
             if "out_dir" in found.parameters:
                 values["out_dir"] = str(made)
@@ -107,7 +108,8 @@ def run_lesson(
 
 def _hide(made: Path, file: Path) -> None:
     """Let the paths in a text file name the folder of results, not the hidden one in it where they were written."""
-    rewrite(file, re.sub(rf"[/\\]+{re.escape(made.name)}\b", "", file.read_text(encoding="utf-8")))
+    hidden = rf"[/\\]+{re.escape(made.parent.name)}[/\\]+{made.name}\b"
+    rewrite(file, re.sub(hidden, "", file.read_text(encoding="utf-8")))
 
 
 def _record(results: Path, lesson: Lesson, values: Mapping[str, Any], about: Mapping[str, object]) -> None:

@@ -115,6 +115,8 @@ class Checkpoint:
             with safe_open(self.path, "pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if TRAINING not in metadata:
+                raise ValueError("it is not a checkpoint of a training")
             if metadata["sha256"] != _digest(metadata[TRAINING], tensors):
                 raise ValueError("it is not as it was written")
             return json.loads(metadata[TRAINING]), tensors

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import LessonError, ParameterError, unknown
+from ..errors import LessonError, ParameterError, check_counts, unknown
 from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from ..pictures.images import check_images, resize
 from .lbfgs import LBFGS
@@ -110,7 +111,9 @@ def synthesize_texture(
     """
     check_images(style=style)
     terms: Terms = {"style": (1.0, Style(style, layers)), "tv": (tv_weight, Smoothness())}
-    canvas = style.new_zeros(1, 3, *(size or style.shape[2:]))
+    height, width = style.shape[2:] if size is None else size
+    check_counts(height=height, width=width)
+    canvas = style.new_zeros(1, 3, height, width)
     yield from optimize(start_image(canvas, "noise", seed), Objective(backbone, terms), steps, optimizer)
 
 
@@ -134,8 +137,9 @@ def coarse_to_fine(
     paintings = {} if isinstance(style, Mapping) else {"style": style}
     check_images(content=content, **paintings)
     sides = [side for image in (content, *paintings.values()) for side in image.shape[2:]]
-    if levels < 1 or min(sides) >> (levels - 1) < 1:
-        raise ParameterError(f"levels is {levels}; give at least 1, and few enough to leave a pixel of each picture")
+    check_counts(steps=steps, levels=levels)
+    if min(sides) >> (levels - 1) < 1:
+        raise ParameterError(f"levels is {levels}; give few enough to leave a pixel of each picture")
     if steps < levels:
         raise ParameterError(f"steps is {steps}; give at least 1 for each of the {levels} levels")
     start_image(content, start)  # raises for a start of the wrong size, which would be stretched below
@@ -169,8 +173,9 @@ def optimize(
 
     Raises ParameterError for bad settings, and LessonError when the loss is no longer a number.
     """
-    if steps < 1:
-        raise ParameterError(f"steps is {steps}; give at least 1")
+    check_counts(steps=steps)
+    if torch.is_inference_mode_enabled():
+        raise ParameterError("gradients are off for good in torch.inference_mode(): optimize outside of it")
     make = solver(optimizer) if isinstance(optimizer, str) else optimizer
     image = start.detach().to(torch.promote_types(start.dtype, torch.float32), copy=True).requires_grad_()
     optimizing = make([image])
@@ -240,6 +245,8 @@ def start_image(content: Tensor, start: str | Tensor, seed: int = 0) -> Tensor:
         raise unknown("start", start, STARTS)
     if start == "content":
         return content
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        raise ParameterError(f"seed is {seed!r}; give a whole number from 0 to {2**63 - 1}")
     # Drawn on the CPU, so that a seed means the same noise on every device.
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(seed)).to(content)
     return {"noise": noise, "noise*content": noise * content, "noise+content": (noise + content) / 2}[start]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
-from ..errors import ParameterError, unknown
+from ..errors import ParameterError, check_weights, unknown
 from ..networks.backbones import layer_names
 
 FeatureExtractor = Callable[[Tensor, Iterable[str]], dict[str, Tensor]]  # a backbone, or any function like it
@@ -80,13 +79,6 @@ def layer_shares(layers: Layers) -> dict[str, float]:
     if not (whole := sum(weights.values())):
         raise ParameterError("no layer has a weight: name at least one")
     return {name: weight / whole for name, weight in weights.items() if weight}
-
-
-def check_weights(weights: Mapping[str, float]) -> None:
-    """ParameterError for a weight, {name: value}, that is negative or no finite number."""
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ParameterError(f"{name} is {weight}; give a finite number, 0 or more")
 
 
 def _distance(x: Tensor, target: Tensor, normalization: str, divisors: Mapping[str, int]) -> Tensor:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ..networks.backbones import STYLE_LAYERS, layer_names
-from ..paths import write_text
+from ..paths import user_path, write_text
+from ..pictures.images import check_same_size
 from .losses import FeatureExtractor, content_loss, gram_matrix, style_loss
 
 
@@ -35,7 +36,11 @@ def style_distance(
 
 @torch.no_grad()
 def content_distance(image: Tensor, content: Tensor, judge: FeatureExtractor, layer: str = "relu4_2") -> float:
-    """Relative feature distance |F - P|^2 / |P|^2 between two pictures (1, 3, H, W) of one size, at a judge's layer."""
+    """Relative feature distance |F - P|^2 / |P|^2 between two pictures (1, 3, H, W), at a judge's layer.
+
+    Raises ParameterError where they are not of one size.
+    """
+    check_same_size(image=image, content=content)
     return content_loss(judge(image, (layer,))[layer], judge(content, (layer,))[layer]).item()
 
 
@@ -65,7 +70,7 @@ def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Map
         "versions": _versions(),
     }
     text = json.dumps(record, indent=1, allow_nan=False)
-    path = Path(folder) / "results.json"
+    path = user_path(folder) / "results.json"
     write_text(path, text + "\n")
     return path
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import ParameterError, unknown
+from ..errors import ParameterError, check_counts, check_weights, unknown
 from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from ..pictures.colors import EPSILON, square_root
 from ..pictures.images import resize
@@ -26,7 +26,6 @@ from .losses import (
     NORMALIZATION,
     FeatureExtractor,
     Layers,
-    check_weights,
     content_loss,
     layer_shares,
     style_loss,
@@ -127,14 +126,15 @@ class Style:
 
         Raises ParameterError for unknown or impossible settings, and for a mask of the wrong shape or an empty one.
         """
+        _expect_one(self.painting)
         if self.statistics not in STATISTICS:
             raise unknown("statistics", self.statistics, STATISTICS)
         if self.statistics != "gram" and self.normalization != NORMALIZATION:
             raise ParameterError(f"normalization {self.normalization!r} is for statistics 'gram': leave it out")
         if self.where is not None:
-            check_mask(self.where, self.where)  # against its own size: the picture is not known yet
+            check_mask(self.where)
         if self.where_painting is not None:
-            check_mask(self.where_painting, self.painting, "where_painting")
+            check_mask(self.where_painting, "where_painting", self.painting)
         generator = torch.Generator().manual_seed(self.seed)
         shares = layer_shares(STYLE_SHARES if self.layers is None else self.layers)
         distances = {}
@@ -145,7 +145,7 @@ class Style:
         def loss(images: Tensor, features: Mapping[str, Tensor]) -> Tensor:
             """The mean distance over layers and pictures."""
             if self.where is not None and self.where.shape[2:] != images.shape[2:]:
-                check_mask(self.where, images)
+                check_mask(self.where, image=images)
             losses = [share * distances[name](features[name]) for name, share in shares.items()]
             return torch.stack(losses).sum() / len(images)
 
@@ -196,18 +196,18 @@ class Patches:
 
         Raises ParameterError for a painting without a patch, and, when it is measured, for several pictures.
         """
+        _expect_one(self.painting)
+        check_counts(side=self.side)
         shares = layer_shares(self.layers)
         features = _features(backbone, self.painting, shares)
-        if tiny := [name for name, f in features.items() if min(f.shape[2:]) < self.side]:
-            raise ParameterError(
-                f"the painting has no patch of {self.side} x {self.side} at {tiny[0]}: take a larger one"
-            )
+        self._expect_patches("painting", features)
         wanted = {name: F.unfold(f, self.side)[0].T.contiguous() for name, f in features.items()}
 
         def loss(images: Tensor, features: Mapping[str, Tensor]) -> Tensor:
             """The mean distance over the layers."""
             if len(images) > 1:
                 raise ParameterError(f"Patches takes one picture at a time, not {len(images)}: give batch_size 1")
+            self._expect_patches("picture", {name: features[name] for name in shares})
             losses = []
             for name, share in shares.items():
                 mine = F.unfold(features[name], self.side)[0].T
@@ -221,6 +221,12 @@ class Patches:
     def resized(self, scale: float) -> Patches:
         """The term for a painting of `scale` times the size."""
         return replace(self, painting=resize(self.painting, scale))
+
+    def _expect_patches(self, what: str, features: Mapping[str, Tensor]) -> None:
+        """ParameterError where a layer is smaller than one patch."""
+        if tiny := [name for name, f in features.items() if min(f.shape[2:]) < self.side]:
+            patch = f"{self.side} x {self.side}"
+            raise ParameterError(f"the {what} has no patch of {patch} at {tiny[0]}: take a larger one")
 
 
 @dataclass(frozen=True)
@@ -301,13 +307,18 @@ def transfer_terms(
     content_weight * content + style_weight * style + tv_weight * total variation. `content` is (B, 3, H, W), `style` a
     painting (1, 3, h, w) or {name: (share, term)} of several, each with the share of `style_weight` that it gets;
     None leaves either out. A `Style` among them whose layers are None gets `style_layers`. Raises ParameterError for a
-    style that is called like one of the other terms.
+    style that is called like one of the other terms or has no share, and for weights that are no numbers.
     """
     if isinstance(style, Tensor):
         style = {"style": (1.0, Style(style, normalization=normalization))}
     styles: Terms = style or {}
     if clash := {"content", "tv"} & set(styles):
         raise ParameterError(f"a style may not be called {clash.pop()!r}: choose another name")
+    if bare := [name for name, pair in styles.items() if not isinstance(pair, tuple) or len(pair) != 2]:
+        raise ParameterError(f"style {bare[0]!r} has no share: give (1.0, nst.Style(painting)), its share and its term")
+    weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
+    check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
+    check_weights({f"the share of {name}": share for name, (share, _) in styles.items()})
     terms: dict[str, tuple[float, Term]] = {}
     if content is not None:
         terms["content"] = (content_weight, Content(content, content_layers, normalization))
@@ -316,6 +327,13 @@ def transfer_terms(
             term = replace(term, layers=style_layers)
         terms[name] = (style_weight * share, term)
     return terms | {"tv": (tv_weight, Smoothness(normalization))}
+
+
+def _expect_one(painting: Tensor) -> None:
+    """ParameterError for what is not one picture, for this backbone: it need not have colors."""
+    shape = tuple(painting.shape) if isinstance(painting, Tensor) else type(painting).__name__
+    if not isinstance(painting, Tensor) or painting.ndim != 4 or len(painting) != 1:
+        raise ParameterError(f"the painting is {shape}; give one, (1, 3, H, W)")
 
 
 @torch.no_grad()

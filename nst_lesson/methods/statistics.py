@@ -44,12 +44,17 @@ def nearest_patches(features: Tensor, patches: Tensor, side: int) -> Tensor:
 # -------------------------------------------------------------------------------------------------------------- masks
 
 
-def check_mask(mask: Tensor, image: Tensor, name: str = "where") -> None:
-    """ParameterError unless `mask` is (1, 1, H, W) of the picture's size, of bool or in [0, 1], and not empty."""
-    wanted = (1, 1, *image.shape[2:])
-    if tuple(mask.shape) != wanted:
-        raise ParameterError(f"the mask {name} has the shape {tuple(mask.shape)}; {wanted} is expected")
-    if mask.min() < 0 or mask.max() > 1:
+def check_mask(mask: Tensor, name: str = "where", image: Tensor | None = None) -> None:
+    """ParameterError unless `mask` is a tensor (1, 1, H, W), of bool or in [0, 1], not empty, and as large as `image`.
+
+    An `image` that is not known yet is None.
+    """
+    if not isinstance(mask, Tensor):
+        raise ParameterError(f"the mask {name} is {type(mask).__name__}; give a tensor (1, 1, H, W)")
+    if mask.ndim != 4 or mask.shape[:2] != (1, 1) or (image is not None and mask.shape[2:] != image.shape[2:]):
+        size = "H, W" if image is None else f"{image.shape[2]}, {image.shape[3]}"
+        raise ParameterError(f"the mask {name} has the shape {tuple(mask.shape)}; (1, 1, {size}) is expected")
+    if not (mask.min() >= 0 and mask.max() <= 1):  # so of nan
         raise ParameterError(f"the mask {name} has values outside [0, 1]: divide a mask of 0 and 255 by 255")
     if not mask.any():
         raise ParameterError(f"the mask {name} is empty: it covers no pixel")
@@ -61,14 +66,15 @@ def layer_mask(mask: Tensor, features: Tensor, margin: int = MARGIN) -> Tensor:
     It is the share of each cell that the region fills, and counts from one half on. A position sees more than its own
     cell, so it counts as little as the worst of the cells within `margin` of it: the deeper the layer, the more pixels
     the border is kept away from. The edge of the picture is no border. A region that would vanish gets less margin, and
-    in the end its plain shares. (The receptive field is larger still: at relu5_1 of a VGG-19 it has 156 pixels, and
+    in the end its plain shares. One that lies in the last rows or columns alone, which poolings drop, counts at the
+    positions nearest to it. (The receptive field is larger still: at relu5_1 of a VGG-19 it has 156 pixels, and
     regions eroded by half of that would be gone. Its outer part has little influence: Luo et al. 2016.)
     """
-    mask, size = mask.to(features), features.shape[2:]
+    mask, size = mask.detach().to(features), features.shape[2:]
     share = mask
     while share.shape[2] >= 2 * size[0] and share.shape[3] >= 2 * size[1]:
         share = F.avg_pool2d(share, 2)  # as the network does, which drops the last row of an odd number
-    if share.shape[2:] != size:  # a network that does otherwise
+    if share.shape[2:] != size or not share.any():  # a network that does otherwise, or nothing is left
         share = F.interpolate(mask, size, mode="area")
     for cells in range(margin, -1, -1):
         worst = -F.max_pool2d(-share, 2 * cells + 1, stride=1, padding=cells)

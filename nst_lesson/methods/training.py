@@ -22,7 +22,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ..errors import LessonError, ParameterError, printable, unknown
+from ..errors import LessonError, ParameterError, check_counts, printable, unknown
 from ..pictures.photographs import Draws, Photographs
 from .checkpoint import Checkpoint, TrainingState
 from .losses import FeatureExtractor
@@ -137,10 +137,7 @@ def train(
     if isinstance(checkpoint, str | Path):
         checkpoint = Checkpoint(Path(checkpoint))
     check_counts(steps=steps, batch_size=batch_size, checkpoint_every=checkpoint.every if checkpoint else 1)
-    if not 0 < learning_rate < math.inf:
-        raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
-    if schedule not in SCHEDULES:
-        raise unknown("schedule", schedule, SCHEDULES)
+    _check(network, learning_rate, schedule)
     accelerator = hardware.accelerator()
     batch = batch_size * accelerator.num_processes
     network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU, and on a GPU in half precision
@@ -190,6 +187,18 @@ def train(
         _warn(accelerator, f"{len(state.skipped)} files could not be read and were skipped: {names}")
 
 
+def _check(network: nn.Module, learning_rate: float, schedule: str) -> None:
+    """ParameterError for a learning rate or a schedule that cannot be, and where no weight can learn."""
+    if not 0 < learning_rate < math.inf:
+        raise ParameterError(f"learning_rate is {learning_rate}; give a number above 0")
+    if schedule not in SCHEDULES:
+        raise unknown("schedule", schedule, SCHEDULES)
+    if not torch.is_grad_enabled():
+        raise ParameterError("gradients are off: train outside of torch.no_grad() and torch.inference_mode()")
+    if not any(weight.requires_grad for weight in network.parameters()):
+        raise ParameterError("no weight of the network is to be trained: call network.requires_grad_(True) first")
+
+
 def _warn(accelerator: Accelerator, *lines: str) -> None:
     """Warnings, of one process of several."""
     for line in lines if accelerator.is_main_process else ():
@@ -223,13 +232,6 @@ class _Pulse:
                 "lower learning_rate"
             )
         return loss
-
-
-def check_counts(**counts: int) -> None:
-    """ParameterError for a count below 1."""
-    for name, value in counts.items():
-        if value < 1:
-            raise ParameterError(f"{name} is {value}; give at least 1")
 
 
 def _loader(photographs: Photographs, batch_size: int, workers: int, start: int, stop: int) -> DataLoader:

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ParameterError, unknown
+from ..errors import ParameterError, check_weights, unknown
 from ..pictures.colors import Moments, moments
-from ..pictures.images import check_values
+from ..pictures.images import check_batches
 from .backbones import layer_names, load_backbone
 from .upsampling import upsampling
 
@@ -117,6 +117,7 @@ class AnyStyleNetwork(nn.Module):
         given = strength if isinstance(strength, Mapping) else dict.fromkeys((COLORS, *self.layers), strength)
         for name in set(given) - {COLORS, *self.layers}:
             raise unknown("part of the network", name, (COLORS, *self.layers))
+        check_weights({f"the strength of {name}": value for name, value in given.items()})
         used = [name for name in self.layers if name in given]
         height, width = content.shape[2:]
         image = content = _grainy(_restyled(_framed(content, self.stride), COLORS, manner, given.get(COLORS, 0.0)))
@@ -144,10 +145,12 @@ def stylize_any(
     `strength` 0 leaves the features at a layer as they are, and 1 gives them the painting's moments. A mapping names
     the strength of each layer, and of COLORS; one that it leaves out is passed over. `weights`, one for each painting,
     are divided by their sum; None takes equal ones. Raises ParameterError where their number is another, one is
-    negative, or all are zero, for a strength of what the network does not have, and for what is no picture.
+    negative, or all are zero, for a strength below 0 or of what the network does not have, and for what is no picture.
     """
     paintings = list(styles) if isinstance(styles, Sequence) else [styles]
-    check_values(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
+    check_batches(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
+    if not isinstance(network, AnyStyleNetwork):
+        raise ParameterError(f"{type(network).__name__} is no network for any painting: see nst.stylize")
     return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1)
 
 

@@ -278,7 +278,9 @@ def fetch_weights(name: str) -> Path:
     """
     if name in BACKBONES and name not in VGG_WEIGHTS:
         raise ParameterError(f"{name!r} needs no download")
-    return fetch(_source(name))
+    path = fetch(_source(name))
+    load_backbone(name)  # a file of that name that was there may be damaged, or of another network
+    return path
 
 
 def resolve_device(device: str | torch.device = "auto") -> str:

@@ -37,13 +37,16 @@ def style_model_names() -> tuple[str, ...]:
 def save_model(network: TransformationNetwork | AnyStyleNetwork, path: str | os.PathLike[str]) -> None:
     """Write the weights as 16-bit floats (half the size, no visible difference), with the settings, as safetensors.
 
-    A frozen encoder is named in the settings and not copied. Raises LessonError where the file cannot be written.
+    A frozen encoder is named in the settings and not copied. Raises LessonError where the file cannot be written, and
+    for weights that 16 bits cannot hold.
     """
     state = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).detach().contiguous()
         for name, tensor in network.state_dict().items()
         if not name.startswith(network.frozen)
     }
+    if large := [name for name, tensor in state.items() if tensor.isinf().any()]:
+        raise LessonError(f"{large[0]} has weights above 65504, the largest number of 16 bits: nothing is written")
     path = user_path(path)
     try:
         with atomic_path(path) as temporary:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -37,7 +38,10 @@ def read_examples_file(path: Path) -> dict[str, Tensor]:
 
     Nothing but tensors is unpickled. Raises ValueError where a weight is missing or unknown, and what torch raises.
     """
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:  # torch's own advice is to unpickle it all the same
+        raise ValueError("it holds more than tensors, which is not unpickled: save the network's state_dict") from None
     # Files from before torch 0.4 carry statistics of the instance normalization, which were never used.
     used = {name: weight.float() for name, weight in state.items() if "running_" not in name}
     theirs = {f"{name}.{kind}" for name in LAYERS for kind in ("weight", "bias")}

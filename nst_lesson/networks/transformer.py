@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import unknown
-from ..pictures.images import check_values
+from ..errors import ParameterError, unknown
+from ..pictures.images import check_batches
 from .upsampling import upsampling
 
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
@@ -104,18 +104,21 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     tile would get its own contrast, and the seams would show. What the network has learned of a weave is taken out
     (see `unweave`); `network(image)` leaves it in. Raises ParameterError for what is no picture.
     """
-    check_values(image=image)
+    check_batches(image=image)
+    if hasattr(network, "manner"):  # of a painting, which it would have to be given
+        raise ParameterError(f"{type(network).__name__} paints like any painting: give it one with nst.stylize_any")
+    kind, image = image.dtype, image.to(next(network.parameters(), image).dtype)
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
             if image[0, 0].numel() <= tile**2:
-                return unweave(network(image))
+                return unweave(network(image)).to(kind)
             pieces = []
             for one in image.split(1):
                 normalized = _with_statistics_of(network, list(_sample(one, tile // 2)))
                 pieces.append(_in_tiles(normalized, one, tile))
-            return torch.cat(pieces)
+            return torch.cat(pieces).to(kind)
     finally:
         network.train(was_training)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from ..errors import ImageError, LessonError, reason_of
 from ..paths import atomic_path, user_path
-from .images import load_image
+from .images import identify, load_image, one_line_errors
 
 if TYPE_CHECKING:
     import av
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")  # what is read; written are MP4 and GIF
 WRITTEN = (".gif", ".mp4")
 TICKS = 90_000  # a second, in an MP4 that we write: times of any common frame rate are whole numbers of them
+GIF_END = b";"  # the last byte of a GIF, but for what some programs append
+CUT = 0.8  # of the seconds that a video announces: where its pictures end before, a part of the file is missing
 GIF_SECONDS = 0.1  # for a frame of a GIF that names no time, as browsers show it
 
 
@@ -32,16 +35,17 @@ def is_film(path: str | os.PathLike[str]) -> bool:
     if not os.path.isfile(path):  # a pipe would be waited for
         return False
     if suffix == ".gif":
-        with suppress(OSError, ValueError), Image.open(path, formats=["GIF"]) as picture:
-            return getattr(picture, "n_frames", 1) > 1
+        with suppress(Exception), open(path, "rb") as file:  # a damaged one: `load_image` says what is wrong with it
+            return getattr(identify(file), "n_frames", 1) > 1
     return suffix in VIDEOS
 
 
 def read_film(path: str | os.PathLike[str], size: int | None = None) -> Iterator[tuple[Tensor, Fraction]]:
     """The frames of a film, (1, 3, H, W) in [0, 1], each with the second at which it begins, from 0 on.
 
-    `size` bounds the longer side in pixels. Raises ImageError where there is no file, for one that is no film or is
-    damaged, and LessonError where a video is read without PyAV.
+    `size` bounds the longer side in pixels. Of a film that is cut short the frames that are there are read, with a
+    warning. Raises ImageError where there is no file, for one that is no film or is damaged, and LessonError where a
+    video is read without PyAV.
     """
     path = user_path(path)
     if not path.is_file():
@@ -75,13 +79,15 @@ def write_film(
 def _gif_frames(path: Path) -> Iterator[tuple[Image.Image, Fraction]]:
     """The pictures of a GIF, transparency over white."""
     second = Fraction(0)
-    try:
-        with Image.open(path, formats=["GIF"]) as film:
-            for frame in ImageSequence.Iterator(film):
-                yield frame.convert("RGBA"), second
-                second += Fraction(round(frame.info.get("duration", 0)) or round(1000 * GIF_SECONDS), 1000)
-    except (OSError, ValueError, EOFError) as error:
-        raise ImageError(f"{path} cannot be read as a film ({error}): export it again") from None
+    with one_line_errors(str(path)), path.open("rb") as file:
+        frames = 0
+        for frame in ImageSequence.Iterator(identify(file)):
+            frames += 1
+            yield frame.convert("RGBA"), second
+            second += Fraction(round(frame.info.get("duration", 0)) or round(1000 * GIF_SECONDS), 1000)
+        file.seek(max(0, path.stat().st_size - 64))
+        if GIF_END not in file.read():
+            _warn_of_a_cut(path, frames)
 
 
 def _video_frames(path: Path) -> Iterator[tuple[Image.Image, Fraction]]:
@@ -100,10 +106,19 @@ def _video_frames(path: Path) -> Iterator[tuple[Image.Image, Fraction]]:
                 start = time if start is None else start
                 picture = frame.to_image()
                 yield picture.rotate(frame.rotation, expand=True) if frame.rotation else picture, time - start
+            announced = Fraction((not film.streams.audio and film.duration) or 0, av.time_base)
+            if stream.duration:
+                announced = stream.duration * Fraction(stream.time_base)
+            if start is not None and time - start < CUT * announced - 1 / rate:
+                _warn_of_a_cut(path, number + 1)
     except _failures() as error:
         raise ImageError(f"{path} cannot be read as a film ({reason_of(error)}): export it again") from None
     if start is None:
         raise ImageError(f"{path} has no pictures: export it again")
+
+
+def _warn_of_a_cut(path: Path, frames: int) -> None:
+    warnings.warn(f"{path} is cut short: it ends after {frames} frames", stacklevel=3)
 
 
 def _write_gif(path: Path, pictures: Iterable[Image.Image], lasting: Sequence[Fraction]) -> None:
@@ -125,10 +140,11 @@ def _write_video(
         stream.codec_context.time_base = Fraction(1, TICKS)
         sound = _add_sound(film, sound_of) if sound_of else []
         for number, (picture, second) in enumerate(zip(pictures, seconds, strict=True)):
-            width, height = (side - side % 2 for side in picture.size)  # this format has no odd sides
+            width, height = (max(2, side - side % 2) for side in picture.size)  # this format has no odd sides
             if not number:
                 stream.width, stream.height = width, height
-            frame = av.VideoFrame.from_image(picture.crop((0, 0, width, height)))
+            even = picture.crop((0, 0, width, height)) if min(picture.size) > 1 else picture.resize((width, height))
+            frame = av.VideoFrame.from_image(even)
             frame.pts, frame.time_base = round(second * TICKS), Fraction(1, TICKS)
             film.mux(stream.encode(frame))
         film.mux(stream.encode())

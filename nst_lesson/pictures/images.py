@@ -95,12 +95,12 @@ def load_image(
     if size is not None and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
         raise ParameterError(f"size must be a whole number of pixels, 1 or more, or None, not {size!r}")
     if isinstance(source, Image.Image):
-        with _one_line_errors("the PIL image"):
+        with one_line_errors("the PIL image"):
             picture = _to_picture(source.copy(), "the PIL image", size, upsample)
     else:
         label, stream = _open(source)
-        with stream, _one_line_errors(label):
-            picture = _to_picture(_identify(stream), label, size, upsample)
+        with stream, one_line_errors(label):
+            picture = _to_picture(identify(stream), label, size, upsample)
     tensor = _as_image(picture)
     try:
         return tensor.to(device)
@@ -115,8 +115,8 @@ def load_with_opacity(source: str | os.PathLike[str], size: int | None = None) -
     Raises what `load_image` raises.
     """
     label, stream = _open(source)
-    with stream, _one_line_errors(label):
-        picture = _identify(stream)
+    with stream, one_line_errors(label):
+        picture = identify(stream)
         image, opacity = _as_image(_to_picture(picture, label, size, False)), None
         if picture.has_transparency_data:  # decoded and upright by now
             layer, size_now = picture.convert("RGBA").getchannel("A"), (image.shape[3], image.shape[2])
@@ -201,20 +201,30 @@ def data_address(content: bytes, kind: str) -> str:
 
 
 def check_images(**images: Tensor) -> None:
-    """Raise ParameterError unless every named picture is a float tensor of shape (1, 3, H, W)."""
+    """Raise ParameterError unless every named picture is a float tensor (1, 3, H, W) with values roughly in [0, 1]."""
+    for name, image in images.items():
+        if isinstance(image, Tensor) and image.ndim == 4 and len(image) > 1:
+            raise ParameterError(f"{name} is {len(image)} pictures; give a float tensor (1, 3, H, W) in [0, 1]")
+    check_batches(**images)
+
+
+def check_batches(**images: Tensor) -> None:
+    """Raise ParameterError unless all are float tensors (B, 3, H, W) with values roughly in [0, 1]."""
     for name, image in images.items():
         shape = tuple(image.shape) if isinstance(image, Tensor) else ()
-        if len(shape) != 4 or shape[:2] != (1, 3) or 0 in shape or not image.is_floating_point():
+        if len(shape) != 4 or shape[1] != 3 or 0 in shape or not image.is_floating_point():
             found = f"{image.dtype} {shape}" if isinstance(image, Tensor) else type(image).__name__
             raise ParameterError(f"{name} is {found}; give a float tensor (1, 3, H, W) in [0, 1] from nst.load_image")
-
-
-def check_values(**images: Tensor) -> None:
-    """Raise ParameterError unless every named picture is a float tensor (B, 3, H, W) with values roughly in [0, 1]."""
-    for name, image in images.items():
-        check_images(**{name: image[:1] if isinstance(image, Tensor) and image.ndim == 4 else image})
         if far := _far_values(image):
             raise ParameterError(f"{name} {far}")
+
+
+def check_same_size(**images: Tensor) -> None:
+    """Raise ParameterError unless all pictures have one height and width."""
+    sizes = {name: tuple(image.shape[2:]) for name, image in images.items()}
+    if len(set(sizes.values())) > 1:
+        found = ", ".join(f"{name} {height} x {width}" for name, (height, width) in sizes.items())
+        raise ParameterError(f"the pictures have different heights and widths ({found}): give some of one size")
 
 
 def _far_values(image: Tensor) -> str:
@@ -312,7 +322,7 @@ def _download(name: str) -> Path:
 
 
 @contextmanager
-def _one_line_errors(label: str) -> Iterator[None]:
+def one_line_errors(label: str) -> Iterator[None]:
     """Whatever a decoder raises at a strange file (nearly every type occurs) becomes one line that names the file."""
     try:
         yield
@@ -336,7 +346,7 @@ def _too_large(label: str) -> str:
     return f"{label} has more than {MAX_PIXELS / 1e6:g} megapixels: make it smaller"
 
 
-def _identify(stream: BinaryIO) -> Image.Image:
+def identify(stream: BinaryIO) -> Image.Image:
     """Read the header of an image file, with our bound on its pixels in place of Pillow's own (a global variable)."""
     with _pillow_limit, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)

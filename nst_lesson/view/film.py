@@ -10,7 +10,7 @@ from IPython.display import HTML
 from torch import Tensor
 
 from ..errors import ParameterError, printable
-from ..pictures.images import check_images, data_address, to_pil
+from ..pictures.images import check_images, check_same_size, data_address, to_pil
 
 MILLISECONDS = 80  # of a frame
 QUALITY = 25  # of the WebP: two seconds of brush strokes at 256 pixels a side are 0.3 MB in a notebook
@@ -19,11 +19,14 @@ QUALITY = 25  # of the WebP: two seconds of brush strokes at 256 pixels a side a
 def show_film(frames: Sequence[Tensor], title: str) -> HTML:
     """Frames (1, 3, H, W) in [0, 1], again and again, above their title.
 
-    They are stored as one animated WebP, a fraction of what a GIF takes. Raises ParameterError where there are none.
+    They are stored as one animated WebP, a fraction of what a GIF takes. Raises ParameterError where there are none, or
+    of different sizes.
     """
     if not frames:
         raise ParameterError("there are no frames to show: give at least one")
-    check_images(**{f"frame {number}": frame for number, frame in enumerate(frames)})
+    named = {f"frame {number}": frame for number, frame in enumerate(frames)}
+    check_images(**named)
+    check_same_size(**named)
     first, *rest = map(to_pil, frames)
     buffer, text = io.BytesIO(), html.escape(printable(title))
     options = {"quality": QUALITY, "method": 6, "duration": MILLISECONDS, "loop": 0}

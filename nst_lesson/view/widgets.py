@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import html
+import math
 import random
 import threading
 import time
@@ -216,7 +217,7 @@ class StyleMixer(LiveTransfer):
 
     Of the layers' weights only the ratios count. A slider that is moved starts a run from the beginning, also while one
     runs: the picture is what `transfer` makes with `settings()`, whatever came before. `style` and `options` are those
-    of `transfer`; `style_weight` and `style_layers` among them say where the sliders begin.
+    of `transfer`; `style_weight`, above 0, and `style_layers` among them say where the sliders begin.
     """
 
     def __init__(
@@ -229,20 +230,18 @@ class StyleMixer(LiveTransfer):
         size: int = 384,
         **options: Any,
     ) -> None:
-        look = {"min": 0, "continuous_update": False}
+        weight = options.pop("style_weight", STYLE_WEIGHT)
+        if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+            raise ParameterError(f"style_weight is {weight!r}; give a number above 0, where the slider begins")
+        ends = {"min": min(0, math.floor(math.log10(weight))), "max": max(6, math.ceil(math.log10(weight)))}
         shares = layer_shares(options.pop("style_layers", STYLE_SHARES))
+        rest = {"continuous_update": False}
         self.weights = {
-            name: ipywidgets.FloatSlider(share / max(shares.values()), max=1, step=0.05, description=name, **look)
+            name: ipywidgets.FloatSlider(share / max(shares.values()), max=1, step=0.05, description=name, **rest)
             for name, share in shares.items()
         }
-        self.style_weight = ipywidgets.FloatLogSlider(
-            options.pop("style_weight", STYLE_WEIGHT),
-            max=6,
-            step=0.25,
-            description="β / α",
-            readout_format=",.0f",
-            **look,
-        )
+        look = {"step": 0.25, "description": "β / α", "readout_format": ",.3r"}
+        self.style_weight = ipywidgets.FloatLogSlider(weight, **look, **ends, **rest)
         super().__init__(
             lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()),
             steps,
@@ -456,7 +455,9 @@ class BlindVote(ipywidgets.VBox):
         self._ask()
 
     def vote(self, side: str) -> None:
-        """Count a vote for what stands on that side, "left" or "right", and show the next pair."""
+        """Count a vote for what stands on that side, "left" or "right", and show the next pair; none after `reveal`."""
+        if self.buttons[side].disabled:
+            return
         self.votes[self.key[f"{self._pair}, {side}"]] += 1
         self._ask()
 
