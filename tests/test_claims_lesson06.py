@@ -77,7 +77,7 @@ def test_tiles_are_near_to_one_piece(found):
 def test_the_networks_of_the_course_bring_the_style_and_cost_some_of_the_photograph(found):
     assert set(found["judged"]) == set(nst.style_model_names())
     for before, after, content in found["judged"].values():
-        assert after < before and 0.1 < content < 1.6
+        assert after < before and 0.1 < content < 2  # two bundled photographs: 0.9 to 3.3
 
 
 def test_a_content_target_from_the_output_is_always_met(found):
