@@ -213,9 +213,6 @@ def test_a_page_that_cannot_be_made_is_one_line(refused, tmp_path, monkeypatch):
         lambda x: nst.match_colors(x, nst.load_image("wave", 32)),
         lambda x: nst.show_images({"a": x}),
         lambda x: nst.save_image(x, "never.png"),
-        lambda x: next(nst.transfer(x, nst.load_image("wave", 32), nst.load_backbone("pocket"))),
-        lambda x: next(nst.transfer(nst.load_image("wave", 32), x, nst.load_backbone("pocket"))),
-        lambda x: next(nst.synthesize_texture(x, nst.load_backbone("pocket"))),
     ],
 )
 def test_what_is_no_picture_in_0_to_1_is_one_line(use, wrong):

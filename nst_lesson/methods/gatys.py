@@ -66,7 +66,8 @@ def transfer(
     `transfer_terms`. `optimizer` is "lbfgs", "adam" or what `solver` gives; `start` a name in STARTS or a picture of
     content's size to go on from; `seed` draws the noise.
 
-    Raises ParameterError for a value that makes no sense, and LessonError when the loss is no longer a number.
+    Pictures with values far from [0, 1] are not refused: lesson 00 shows what comes of them. Raises ParameterError for
+    a setting that makes no sense, and LessonError when the loss is no longer a number.
     """
     check_images(content=content, **({} if isinstance(style, Mapping) else {"style": style}))
     objective = Objective(backbone, transfer_terms(content, style, **weights))

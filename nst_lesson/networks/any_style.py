@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import ParameterError, check_weights, unknown
 from ..pictures.colors import Moments, moments
-from ..pictures.images import check_batches
+from ..pictures.images import check_values
 from .backbones import layer_names, load_backbone
 from .upsampling import upsampling
 
@@ -148,7 +148,7 @@ def stylize_any(
     negative, or all are zero, for a strength below 0 or of what the network does not have, and for what is no picture.
     """
     paintings = list(styles) if isinstance(styles, Sequence) else [styles]
-    check_batches(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
+    check_values(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
     if not isinstance(network, AnyStyleNetwork):
         raise ParameterError(f"{type(network).__name__} is no network for any painting: see nst.stylize")
     return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1)

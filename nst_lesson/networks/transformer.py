@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ParameterError, unknown
-from ..pictures.images import check_batches
+from ..pictures.images import check_values
 from .upsampling import upsampling
 
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
@@ -104,7 +104,7 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     tile would get its own contrast, and the seams would show. What the network has learned of a weave is taken out
     (see `unweave`); `network(image)` leaves it in. Raises ParameterError for what is no picture.
     """
-    check_batches(image=image)
+    check_values(image=image)
     if hasattr(network, "manner"):  # of a painting, which it would have to be given
         raise ParameterError(f"{type(network).__name__} paints like any painting: give it one with nst.stylize_any")
     kind, image = image.dtype, image.to(next(network.parameters(), image).dtype)

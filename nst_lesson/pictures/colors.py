@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .images import check_batches, check_same_size
+from .images import check_same_size, check_values
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
 EPSILON = 1e-5  # keeps square roots and inverses of a covariance finite
@@ -25,7 +25,7 @@ def keep_luminance(painted: Tensor, photo: Tensor) -> Tensor:
     A color that would leave [0, 1] is drawn toward gray until it does not: its hue and the brightness stay. Raises
     ParameterError for what is no picture, as `match_colors` does.
     """
-    check_batches(painted=painted, photo=photo)
+    check_values(painted=painted, photo=photo)
     check_same_size(painted=painted, photo=photo)
     bright = luminance(painted)
     color = photo - luminance(photo)
@@ -39,7 +39,7 @@ def match_colors(image: Tensor, reference: Tensor) -> Tensor:
 
     The linear map is the symmetric one of Gatys et al. 2017 (after *Image Analogies*, Hertzmann et al. 2001).
     """
-    check_batches(image=image, reference=reference)
+    check_values(image=image, reference=reference)
     (mean, covariance), (new_mean, new_covariance) = moments(image), moments(reference)
     transform = square_root(new_covariance) @ torch.linalg.inv(square_root(covariance))
     colors = transform @ (image.flatten(2) - mean) + new_mean

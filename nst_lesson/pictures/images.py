@@ -201,20 +201,18 @@ def data_address(content: bytes, kind: str) -> str:
 
 
 def check_images(**images: Tensor) -> None:
-    """Raise ParameterError unless every named picture is a float tensor (1, 3, H, W) with values roughly in [0, 1]."""
-    for name, image in images.items():
-        if isinstance(image, Tensor) and image.ndim == 4 and len(image) > 1:
-            raise ParameterError(f"{name} is {len(image)} pictures; give a float tensor (1, 3, H, W) in [0, 1]")
-    check_batches(**images)
-
-
-def check_batches(**images: Tensor) -> None:
-    """Raise ParameterError unless all are float tensors (B, 3, H, W) with values roughly in [0, 1]."""
+    """Raise ParameterError unless every named picture is a float tensor of shape (1, 3, H, W)."""
     for name, image in images.items():
         shape = tuple(image.shape) if isinstance(image, Tensor) else ()
-        if len(shape) != 4 or shape[1] != 3 or 0 in shape or not image.is_floating_point():
+        if len(shape) != 4 or shape[:2] != (1, 3) or 0 in shape or not image.is_floating_point():
             found = f"{image.dtype} {shape}" if isinstance(image, Tensor) else type(image).__name__
             raise ParameterError(f"{name} is {found}; give a float tensor (1, 3, H, W) in [0, 1] from nst.load_image")
+
+
+def check_values(**images: Tensor) -> None:
+    """Raise ParameterError unless every named picture is a float tensor (B, 3, H, W) with values roughly in [0, 1]."""
+    for name, image in images.items():
+        check_images(**{name: image[:1] if isinstance(image, Tensor) and image.ndim == 4 else image})
         if far := _far_values(image):
             raise ParameterError(f"{name} {far}")
 
