@@ -238,6 +238,8 @@ def test_a_damaged_gif_in_a_folder_is_named_and_the_others_are_painted(stylize, 
     huge = whole[:6] + b"\xff\xff\xff\xff" + whole[10:]  # 65535 x 65535 pixels
     for name, content in (("huge", huge), ("cut", whole[:40]), ("odd", whole[:13] + bytes(range(256)))):
         (tmp_path / "photos" / f"{name}.gif").write_bytes(content)
+    alone = stylize("photos/huge.gif", "--model", "mine.safetensors", "-o", "out.gif")
+    assert alone.status == 2 and "huge.gif" in alone.err and "does not make a film" not in alone.err
     result = stylize("photos", "--model", "mine.safetensors", "-o", "out")
     assert result.status == 2 and "wrote 3 of 6" in result.out and "Traceback" not in result.err
     assert all(f"{name}.gif" in result.err for name in ("huge", "cut", "odd"))

@@ -164,6 +164,7 @@ def _check_format(out: Path, photo: str, film: bool) -> None:
         raise ParameterError(f"cannot write {out}: end the name in one of {', '.join(films.WRITTEN)}")
     if not film:
         if suffix in films.WRITTEN:
+            images.load_image(photo, 1)  # a damaged GIF, which is no film either: what is wrong with it comes first
             raise ParameterError(
                 f"a photograph does not make a film: end {out} in one of {', '.join(images.SAVE_OPTIONS)}"
             )
