@@ -10,7 +10,7 @@ style terms, and a mask says where each counts.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, Self, TypedDict
 
@@ -314,7 +314,7 @@ def transfer_terms(
     styles: Terms = style or {}
     if clash := {"content", "tv"} & set(styles):
         raise ParameterError(f"a style may not be called {clash.pop()!r}: choose another name")
-    if bare := [name for name, pair in styles.items() if not isinstance(pair, tuple) or len(pair) != 2]:
+    if bare := [name for name, pair in styles.items() if not isinstance(pair, Sequence) or len(pair) != 2]:
         raise ParameterError(f"style {bare[0]!r} has no share: give (1.0, nst.Style(painting)), its share and its term")
     weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
     check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
