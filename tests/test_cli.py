@@ -336,7 +336,8 @@ def test_doctor_names_damaged_weights_and_a_file_in_the_place_of_the_cache(tmp_p
     (tmp_path / "stick" / "vgg19-dcbb9e9d.safetensors").write_bytes(b"junk")
     monkeypatch.setenv("NST_LESSON_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NST_LESSON_WEIGHTS", str(tmp_path / "stick"))
-    damaged, _ = doctor._weights()
+    damaged, listed = doctor._weights()
+    assert listed.ok is None and "vgg19" not in listed.text
     assert damaged.ok is None and "vgg19-dcbb9e9d.safetensors can be read (" in damaged.text
     _, writable = doctor._disk()
     assert writable.ok is None and "can be written" in writable.text

@@ -266,9 +266,8 @@ def test_a_picture_of_another_type_is_painted_in_that_type(kind):
     for tile in (1024, 32):
         painted = nst.stylize(network, PHOTO.to(kind), tile=tile)
         assert painted.dtype == kind
-        torch.testing.assert_close(
-            painted.float(), nst.stylize(network, PHOTO, tile=tile), atol=0.02, rtol=0
-        )  # 16 bits round by 5e-4
+        difference = (painted.float() - nst.stylize(network, PHOTO, tile=tile)).abs().max()
+        assert difference < 0.02  # 16 bits round by 5e-4, which the network makes larger
 
 
 def test_weights_that_16_bits_cannot_hold_are_not_written(tmp_path):

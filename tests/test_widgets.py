@@ -520,6 +520,7 @@ def mixer(backbone, steps: int = 4) -> StyleMixer:
 def test_style_mixer_paints_what_transfer_paints_with_its_settings(pocket):
     mix = mixer(pocket)
     assert shown(mix.picture).size == (64, 48)  # the content, before a run
+    assert not any(slider.continuous_update for slider in (*mix.weights.values(), mix.style_weight))
     mix.weights["relu1_1"].value = 0.25  # begins a run
     mix.style_weight.value = 1e4
     last = finish(mix)

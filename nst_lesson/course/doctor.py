@@ -107,13 +107,14 @@ def _disk() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     folders = [cache_dir() / "weights", user_path(os.environ.get("NST_LESSON_WEIGHTS") or cache_dir() / "weights")]
-    files = [path for folder in folders for path in folder.glob("*.*") if path.suffix in (".safetensors", ".pth")]
-    for path in files:
+    found = set()
+    for path in (path for folder in dict.fromkeys(folders) for path in folder.glob("*.*")):
         if path.suffix == ".safetensors" and (reason := _damage(path)):
             yield Finding(None, f"the weights in {path} can be read ({reason})", "delete the file, fetch them again")
-    found = sorted({path.stem for path in files})
+        elif path.suffix in (".safetensors", ".pth"):
+            found.add(path.stem)
     remedy = "only for lessons with the real VGG-19: nst-lesson fetch vgg19"
-    yield Finding(bool(found) or None, f"downloaded weights: {', '.join(found) or 'none'}", remedy)
+    yield Finding(bool(found) or None, f"downloaded weights: {', '.join(sorted(found)) or 'none'}", remedy)
 
 
 def _damage(path: Path) -> str:

@@ -273,8 +273,8 @@ def stand_ins(backbone: Backbone, layers: str | Iterable[str]) -> dict[str, str]
 def fetch_weights(name: str) -> Path:
     """Make sure, ahead of class, that the weights of a backbone are on this disk, and return where.
 
-    They are looked for as `weights.fetch` says. Raises ParameterError for an unknown name or a backbone without a
-    download, WeightsError where the weights cannot be had.
+    Found, downloaded and checked as the module `weights` says, and loaded once. Raises ParameterError for an unknown
+    name or a backbone without a download, WeightsError where the weights cannot be had.
     """
     if name in BACKBONES and name not in VGG_WEIGHTS:
         raise ParameterError(f"{name!r} needs no download")

@@ -233,15 +233,16 @@ class StyleMixer(LiveTransfer):
         weight = options.pop("style_weight", STYLE_WEIGHT)
         if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
             raise ParameterError(f"style_weight is {weight!r}; give a number above 0, where the slider begins")
-        ends = {"min": min(0, math.floor(math.log10(weight))), "max": max(6, math.ceil(math.log10(weight)))}
+        power = math.log10(weight)  # what the slider's ends are, too
         shares = layer_shares(options.pop("style_layers", STYLE_SHARES))
-        rest = {"continuous_update": False}
         self.weights = {
-            name: ipywidgets.FloatSlider(share / max(shares.values()), max=1, step=0.05, description=name, **rest)
+            name: ipywidgets.FloatSlider(share / max(shares.values()), max=1, step=0.05, description=name)
             for name, share in shares.items()
         }
-        look = {"step": 0.25, "description": "β / α", "readout_format": ",.3r"}
-        self.style_weight = ipywidgets.FloatLogSlider(weight, **look, **ends, **rest)
+        ends = {"min": min(0, math.floor(power)), "max": max(6, math.ceil(power))}
+        self.style_weight = ipywidgets.FloatLogSlider(
+            weight, step=0.25, description="β / α", readout_format=",.3r", **ends
+        )
         super().__init__(
             lambda: transfer(content, style, backbone, steps=steps, **options, **self.settings()),
             steps,
@@ -250,6 +251,7 @@ class StyleMixer(LiveTransfer):
         )
         sliders = [*self.weights.values(), self.style_weight]
         for slider in sliders:
+            slider.continuous_update = False  # a run for each place on the way would be many
             slider.observe(lambda _: self.restart(), "value")
         self.children = [self.controls, _row(self.picture, ipywidgets.VBox(sliders)), self.message, *slider_names()]
 
