@@ -10,7 +10,7 @@ from nst_lesson.cli import main as cli
 from nst_lesson.networks.export import META, export_onnx
 
 onnxruntime = pytest.importorskip("onnxruntime")
-SIZES = [(85, 128), (64, 64), (97, 51), (130, 131), (16, 17)]
+SIZES = [(85, 128), (64, 64), (97, 51), (130, 131), (17, 18)]
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_a_photograph_comes_out_nearest_to_the_models_own_painting(name, judge, 
         return fmean(fmean(nst.style_distance(p, paintings[painting], judge).values()) for p in pictures)
 
     own = distance(painted, name)
-    assert own < 0.3 * distance(photos, name)
+    assert own < 0.33 * distance(photos, name)
     assert own < min(distance(painted, other) for other in NAMES if other != name)
 
 
@@ -66,6 +66,23 @@ def test_the_photograph_stays_recognizable(name, judge):
         assert max(likeness) == likeness[number] and likeness[number] > 2 * sorted(likeness)[-2]
 
 
+def test_no_frame_is_painted_along_the_border():
+    """The window that stained_glass learned from has a frame, which the network itself paints at the left border."""
+    network = nst.load_model("stained_glass").eval()
+
+    def changes(picture):
+        """How far colors change from the first eight columns to those 20 pixels on, and the same 40 pixels within."""
+        columns = picture.unfold(3, 8, 1).mean(4)
+        return tuple((columns[..., x] - columns[..., x + 20]).abs().mean().item() for x in (0, 40))
+
+    photos = [nst.load_image(photo, 512) for photo in nst.photo_names()]
+    with torch.no_grad():
+        alone = [fmean(c) for c in zip(*(changes(network(photo)) for photo in photos), strict=True)]
+    painted = [fmean(c) for c in zip(*(changes(nst.stylize(network, photo)) for photo in photos), strict=True)]
+    assert alone[0] > 1.2 * alone[1]
+    assert painted[0] < painted[1]
+
+
 @each_model
 def test_tiles_leave_no_seam(name):
     network, image = nst.load_model(name), nst.load_image("rocket")
@@ -76,5 +93,6 @@ def test_tiles_leave_no_seam(name):
     # what tiling adds to the difference of neighboring columns is no larger at a border than elsewhere
     excess = (pieces.diff(dim=3).abs() - whole.diff(dim=3).abs()).mean((0, 1, 2))
     borders = torch.zeros_like(excess, dtype=torch.bool)
-    borders[[start - 1 for start, _ in transformer._spans(image.shape[3], 320)[1:]]] = True
+    starts = [start for start, _ in transformer._spans(image.shape[3] + 2 * transformer.MARGIN, 320)[1:]]
+    borders[[start - transformer.MARGIN - 1 for start in starts]] = True
     assert excess[borders].mean() <= excess[~borders].quantile(0.95)

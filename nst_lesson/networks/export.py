@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ..errors import LessonError, reason_of
 from ..paths import atomic_path, user_path
 from .any_style import AnyStyleNetwork
-from .transformer import LEAST, TransformationNetwork, unweave
+from .transformer import MARGIN, TransformationNetwork, painted_whole
 
 INPUT, OUTPUT = "image", "painted"  # the names of both in the file
-MOST = 16384  # pixels a side; the exporter wants some bound
+LEAST, MOST = MARGIN + 1, 16384  # pixels a side: less cannot be mirrored; and the exporter wants some bound
 META = {
     INPUT: f"float32 (1, 3, height, width), RGB in [0, 1], height and width {LEAST} or more",
     OUTPUT: "float32 (1, 3, height, width), RGB in [0, 1]",
@@ -31,7 +31,7 @@ class _Painting(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        return unweave(self.network(image))
+        return painted_whole(self.network, image)
 
 
 def export_onnx(network: TransformationNetwork | AnyStyleNetwork, path: str | os.PathLike[str]) -> None:

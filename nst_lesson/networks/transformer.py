@@ -15,6 +15,7 @@ from .upsampling import upsampling
 
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
 LEAST = 16  # pixels a side inside, so that every reflection has something to reflect
+MARGIN = 16  # mirrored pixels around a photograph: at the very border a network paints its painting's frame
 OVERLAP = 64  # pixels that neighboring tiles share on each side; a pixel hardly depends on anything farther away
 CHOICES = {"normalization": ("instance", "batch"), "output": ("tanh", "clamp")}
 WEAVE_REACH = 2  # periods of STRIDE pixels on each side over which a weave is averaged, twice
@@ -101,8 +102,9 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     The network is used in evaluation mode, and left in the mode it was in. A picture with more pixels than a square of
     side `tile` goes through in overlapping tiles of that size, so that memory is bounded. All its tiles are normalized
     with the same statistics, measured on crops that are spread over the whole picture: with statistics of its own, each
-    tile would get its own contrast, and the seams would show. What the network has learned of a weave is taken out
-    (see `unweave`); `network(image)` leaves it in. Raises ParameterError for what is no picture.
+    tile would get its own contrast, and the seams would show. Two things are better than in `network(image)`: a weave
+    that the network has learned is taken out (see `unweave`), and the photograph is mirrored at its borders, so that a
+    painting's frame is not painted there. Raises ParameterError for what is no picture.
     """
     check_values(image=image)
     if hasattr(network, "manner"):  # of a painting, which it would have to be given
@@ -113,14 +115,19 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     try:
         with torch.no_grad():
             if image[0, 0].numel() <= tile**2:
-                return unweave(network(image)).to(kind)
+                return painted_whole(network, image).to(kind)
             pieces = []
-            for one in image.split(1):
+            for one in _with_margin(image).split(1):
                 normalized = _with_statistics_of(network, list(_sample(one, tile // 2)))
                 pieces.append(_in_tiles(normalized, one, tile))
-            return torch.cat(pieces).to(kind)
+            return _without_margin(torch.cat(pieces)).to(kind)
     finally:
         network.train(was_training)
+
+
+def painted_whole(network: nn.Module, image: Tensor) -> Tensor:
+    """Images (B, 3, H, W) painted in one piece, mirrored at the borders and without the weave: the same shape."""
+    return _without_margin(unweave(network(_with_margin(image))))
 
 
 def unweave(image: Tensor) -> Tensor:
@@ -139,6 +146,15 @@ def unweave(image: Tensor) -> Tensor:
         weave = F.pad(weave, [WEAVE_REACH] * 4, mode="replicate")
         weave = F.avg_pool2d(weave, 2 * WEAVE_REACH + 1, 1)
     return (x - F.pixel_shuffle(weave, STRIDE))[:, :, :height, :width].clamp(0, 1)
+
+
+def _with_margin(image: Tensor) -> Tensor:
+    """Images (B, 3, H, W) with MARGIN pixels more at each border: mirrored, or repeated where there are too few."""
+    return F.pad(image, [MARGIN] * 4, mode="reflect" if min(image.shape[2:]) > MARGIN else "replicate")
+
+
+def _without_margin(image: Tensor) -> Tensor:
+    return image[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def _full(side: int) -> int:
