@@ -24,7 +24,8 @@ def gram_matrix(features: Tensor) -> Tensor:
     `style_loss` puts the factor back where a formula needs it.
     """
     pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, M, C): a view where channels are last in memory
-    return pixels.mT @ pixels / pixels.shape[1]
+    # Picture by picture: torch gives both gradients of a product of matrices one layout, those of a batch of them two.
+    return torch.stack([f.T @ f for f in pixels]) / pixels.shape[1]
 
 
 def content_loss(features: Tensor, target: Tensor, normalization: str = NORMALIZATION) -> Tensor:
