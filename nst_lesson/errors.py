@@ -41,7 +41,7 @@ class ParameterError(LessonError):
 
 
 def check_counts(**counts: int) -> None:
-    """ParameterError for what is no whole number, or is below 1."""
+    """ParameterError for a value that is not a whole number, or is below 1."""
     for name, value in counts.items():
         if not isinstance(value, Integral):
             raise ParameterError(f"{name} is {value!r}; give a whole number")
@@ -50,14 +50,14 @@ def check_counts(**counts: int) -> None:
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
-    """ParameterError for a weight, {name: value}, that is negative or no finite number."""
+    """ParameterError for a weight, {name: value}, that is negative or not a finite number."""
     for name, weight in weights.items():
         if not isinstance(weight, Real) or not 0 <= weight < math.inf:
             raise ParameterError(f"{name} is {weight!r}; give a finite number, 0 or more")
 
 
 def unknown(what: str, value: object, valid: Iterable[str]) -> ParameterError:
-    """The error for a `value` that is none of `valid`: one line with the most similar name, if there is one, and all.
+    """The error for a `value` that is not among `valid`: one line with the most similar name, if there is one, and all.
 
     Similar is what difflib finds close, or what contains the value.
     """

@@ -150,7 +150,7 @@ def test_a_blend_of_one_painting_is_that_painting(network):
 
 @pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, 1, 1]])
 def test_bad_weights_are_one_line(network, weights):
-    with pytest.raises(ParameterError, match="for 2 paintings"):
+    with pytest.raises(ParameterError, match="paintings 2"):
         stylize_any(network, picture(64, 64), [picture(64, 64)] * 2, weights=weights)
 
 
@@ -261,7 +261,7 @@ def test_the_command_begins_with_a_trained_network(tmp_path, capsys):
     begun = capsys.readouterr().out.splitlines()[0]
     assert float(begun.split()[3]) < float(first.split()[3])
     assert main(command(tmp_path / "other", "--start", "wave")) == 2
-    assert "wave is no network for any painting" in capsys.readouterr().err
+    assert "wave is not a network for any painting" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_other_settings_is_one_line(tmp_path, capsys):
@@ -275,7 +275,7 @@ def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
     assert main(command(tmp_path, "--images", str(tmp_path / "nowhere"))) == 2
     assert main(command(tmp_path, "--encoder", "resnet")) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert "no images" in first and "resnet" in second and not list(tmp_path.iterdir())
+    assert "there is no folder" in first and "resnet" in second and not list(tmp_path.iterdir())
 
 
 # ---- files

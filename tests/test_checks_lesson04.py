@@ -21,6 +21,10 @@ def gram(f):
     return f.flatten(2) @ f.flatten(2).mT
 
 
+def gatys(f, a):
+    return (gram(f) - gram(a)).square().sum() / (4 * 5**2 * 54**2)
+
+
 def adam(start, objective, steps, lr, *, clear=True, clamp="every", sign=1.0, anew=False):
     image = start.clone().requires_grad_()
     solver = torch.optim.Adam([image], lr=lr)
@@ -143,6 +147,8 @@ WRONG = [
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 54**2), "leaves out N^2"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 5**2), "leaves out M^2"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum(), "divides by nothing"),
+    ("gatys_style_term", lambda f, a: gatys(f.abs(), a.abs()), "leave their signs"),
+    ("gatys_style_term", lambda f, a: gatys(f.relu(), a.relu()), "leave their signs"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 25 * 6**2), "divides by H only"),
     (
         "gatys_style_term",

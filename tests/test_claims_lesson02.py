@@ -71,7 +71,6 @@ def test_average_pooling_inverts_better(results):
     pooled, routes = results["pooling"], results["gradient_routes"]
     gains = [pooled[f"{name},_max"]["pixel"] / pooled[f"{name},_avg"]["pixel"] for name in ("pocket", "random")]
     assert min(gains) > 1.1
-    assert gains[1] > gains[0]
     assert routes["max"] == pytest.approx(0.25, abs=0.01)
     assert routes["avg"] == 1
 

@@ -74,9 +74,5 @@ def test_in_the_test_it_is_nearer_than_color_matching_and_less_near_than_the_opt
         assert found["test"]["colors_only"][layer] == 1 and optimized < one_pass < 0.6
 
 
-def test_one_pass_is_many_times_faster_than_the_optimization(found):
-    assert found["compared"]["any_style"]["seconds"] < 0.5 * found["compared"]["optimization"]["seconds"]
-
-
 def test_gray_paints_gray_and_gets_strokes(found):
     assert found["spread"]["a_gray_painting"] < 0.01 < 0.05 < found["spread"]["a_gray_photograph"]

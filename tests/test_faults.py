@@ -232,6 +232,24 @@ SETTINGS = [
 TORCH = {
     **{f"transfer {s}": lambda vgg, s=s: next(nst.transfer(PHOTO, PAINTING, vgg, **s)) for s in SETTINGS},
     "no share": lambda vgg: next(nst.transfer(PHOTO, {"a": PAINTING}, vgg)),
+    "no share, coarse to fine": lambda vgg: next(nst.coarse_to_fine(PHOTO, {"a": PAINTING}, vgg)),
+    "a painting in place of a term": lambda vgg: next(nst.transfer(PHOTO, {"a": (1.0, PAINTING)}, vgg)),
+    "the same, coarse to fine": lambda vgg: next(nst.coarse_to_fine(PHOTO, {"a": (1.0, PAINTING)}, vgg)),
+    "content of another size": lambda vgg: nst.Objective(vgg, {"c": (1, nst.Content(PHOTO))})(PHOTO[..., :-16]),
+    "an objective that returns a float": lambda vgg: next(nst.optimize(PHOTO, lambda x: 1.0, 1)),
+    "an objective that returns nothing": lambda vgg: next(nst.optimize(PHOTO, lambda x: {}, 1)),
+    "an objective that returns no scalar": lambda vgg: next(nst.optimize(PHOTO, lambda x: {"a": x}, 1)),
+    **{f"width {w}": lambda vgg, w=w: nst.TransformationNetwork(w) for w in (0, -1, float("nan"))},
+    "width of any style": lambda vgg: nst.AnyStyleNetwork(width=float("nan")),
+    **{f"tile {t}": lambda vgg, t=t: nst.stylize(nst.TransformationNetwork(0.1), PHOTO, tile=t) for t in (0, 1.5)},
+    "zoom": lambda vgg: nst.closeup(PHOTO, zoom=0),
+    "no runs": lambda vgg: nst.plot_losses({}),
+    "a film of two sizes": lambda vgg: nst.steadied(PHOTO, PHOTO, PAINTING, PHOTO),
+    "a film of bytes": lambda vgg: nst.steadied(PHOTO * 255, PHOTO, PHOTO, PHOTO),
+    "two frames at once": lambda vgg: nst.steadied(*[torch.cat([PHOTO] * 2)] * 4),
+    "a folder that is not there": lambda vgg: nst.Photographs("nowhere"),
+    "a model file that is not there": lambda vgg: nst.load_model("mine/nowhere.safetensors"),
+    "a device that is not there": lambda vgg: nst.Hardware("foo").accelerator(),
     "a share that is none": lambda vgg: next(nst.transfer(PHOTO, {"a": ("1", nst.Style(PAINTING))}, vgg)),
     "two paintings in one": lambda vgg: nst.Style(torch.cat([PAINTING] * 2)).prepare(vgg),
     "levels": lambda vgg: next(nst.coarse_to_fine(PHOTO, PAINTING, vgg, levels=1.5)),
@@ -268,6 +286,16 @@ def test_a_picture_of_another_type_is_painted_in_that_type(kind):
         assert painted.dtype == kind
         difference = (painted.float() - nst.stylize(network, PHOTO, tile=tile)).abs().max()
         assert difference < 0.02  # 16 bits round by 5e-4, which the network makes larger
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_so_it_is_by_everything_that_takes_pictures(kind):
+    photo, painting, vgg = PHOTO.to(kind), PAINTING.to(kind), nst.load_backbone("pocket")
+    painter = Painter(nst.TransformationNetwork(0.1).eval(), strokes=32, strength=0.5)
+    assert painter(photo).dtype == nst.steadied(photo, photo, photo, photo).dtype == kind
+    assert nst.stylize_any(nst.load_model("any_style"), photo, painting).dtype == kind
+    *_, step = nst.coarse_to_fine(photo, painting, vgg, levels=2, steps=2)
+    assert step.image.isfinite().all() and step.image.shape == photo.shape
 
 
 def test_weights_that_16_bits_cannot_hold_are_not_written(tmp_path):

@@ -98,8 +98,8 @@ def test_one_that_cannot_be_painted_is_named_and_the_rest_are_painted(stylize, t
         (("rocket", "--model", "mine.safetensors", "--style", "wave"), "leave out --style"),
         (("rocket", "--model", "mine.safetensors", "--weight", "1"), "leave out --weight"),
         (("rocket", "--model", "any_style"), "name one with --style"),
-        (("rocket", "--style", "wave", "--weight", "1", "--weight", "2"), "weights are [1.0, 2.0] for 1 paintings"),
-        (("rocket", "--model", "mine.safetensors", "--steady"), "rocket is none"),
+        (("rocket", "--style", "wave", "--weight", "1", "--weight", "2"), "weights are [1.0, 2.0], paintings 1"),
+        (("rocket", "--model", "mine.safetensors", "--steady"), "rocket is not one"),
         (("rocket", "--model", "mine.safetensors", "--strength", "2"), "a number from 0 to 1, not '2'"),
         (("rocket", "--model", "mine.safetensors", "--strength", "nan"), "a number from 0 to 1, not 'nan'"),
         (("rocket", "--model", "mine.safetensors", "--strokes", "0"), "--strokes: give a whole number from 1"),
@@ -318,7 +318,7 @@ def test_motion_is_found_in_double_precision_too():
 
 @pytest.mark.parametrize("name", ["coffee", "https://example.org/a.mp4", "nowhere.gif"])
 def test_what_is_no_file_is_no_film(name):
-    with pytest.raises(nst.LessonError, match="is no file: give the path of a film"):
+    with pytest.raises(nst.LessonError, match="is not a file: give the path of a film"):
         next(films.read_film(name))
 
 

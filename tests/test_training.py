@@ -628,7 +628,7 @@ def test_a_training_can_start_from_another_network(fast, tmp_path):
     status, _, err = fast("--steps", "2", "--learning-rate", "1e-9")
     assert status == 2 and "of another training (start " in err
     save_model(TransformationNetwork(0.2), tmp_path / "wide.safetensors")
-    for start, message in {"wide.safetensors": "--width is 0.1", "any_style": "no network for one painting"}.items():
+    for start, message in {"wide.safetensors": "--width is 0.1", "any_style": "not a network for one painting"}.items():
         status, _, err = fast("--steps", "1", "--start", start)
         assert status == 2 and message in err
 
@@ -697,7 +697,7 @@ def test_out_that_is_a_file_is_one_line(fast, tmp_path):
 def test_bad_input_to_the_command_is_one_line(tmp_path, capsys):
     assert main(["train", "fast", "wave", "--out", str(tmp_path), "--images", str(tmp_path / "nowhere")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("nst-lesson: no images")
+    assert line.startswith("nst-lesson: there is no folder")
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,14 @@ def total_variation(answer: Callable[[Tensor], Tensor]) -> None:
 def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """1/(4 N^2 M^2) sum (F F' - A A')^2 of features and target features, both (1, N, H, W)."""
     generator = torch.Generator().manual_seed(2)
-    features = torch.rand(1, 5, 6, 9, generator=generator, requires_grad=True)
-    target = torch.rand(1, 5, 6, 9, generator=generator)
+    features = torch.randn(1, 5, 6, 9, generator=generator, requires_grad=True)  # pocket's have signs, too
+    target = torch.randn(1, 5, 6, 9, generator=generator)
     f, a = (x.double().flatten(2)[0] for x in (features, target))
+
+    def of_changed(change: Callable[[Tensor], Tensor]) -> Tensor:
+        """The same of other features."""
+        return (change(f) @ change(f).T - change(a) @ change(a).T).square().sum() / (4 * n**2 * m**2)
+
     (n, m), squares = f.shape, (f @ f.T - a @ a.T).square().sum()
     wanted = squares / (4 * n**2 * m**2)
     result = expect_tensor(call(answer, features, target), ())
@@ -158,6 +163,8 @@ def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it takes the mean instead of the sum, so it divides by N^2 twice": wanted / n**2,
         "it divides by N and M, not by their squares": squares / (4 * n * m),
         "it compares the features themselves: compare their Gram matrices": (f - a).square().sum() / (4 * n**2 * m**2),
+        "it takes the features' absolute values: leave their signs": of_changed(torch.abs),
+        "it leaves out what is negative in the features: leave their signs": of_changed(torch.relu),
     }
     expect_value(result, wanted, named, "it is not 1/(4 N^2 M^2) sum (F F' - A A')^2")
     expect_gradient(result, wanted, features)

@@ -49,7 +49,7 @@ def _between(kind: type[Number], least: Number, most: Number, what: str) -> Call
     def read(text: str) -> Number:
         """The number. Raises argparse's error, which names the option."""
         with suppress(ValueError):
-            if least <= kind(text) <= most:  # not so of nan
+            if least <= kind(text) <= most:  # false for NaN
                 return kind(text)
         raise argparse.ArgumentTypeError(f"give {what}, not {text!r}")
 
@@ -91,7 +91,7 @@ def expect_memory(sides: tuple[int, int], each: int, option: str) -> None:
     """Raise LessonError where a picture of these sides is more than what is free, at `each` bytes of memory a pixel.
 
     It names an `option` and the longer side in pixels that fits. Systems promise more memory than they have and then
-    end the process, so that waiting for an error is no way.
+    end the process, so that waiting for an error is not an option.
     """
     needed, free = sides[0] * sides[1] * each, psutil.virtual_memory().available
     if needed > free:

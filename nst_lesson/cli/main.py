@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:  # torch has no class of its own for a CPU's memory
         if not isinstance(error, MemoryError) and not re.search("DefaultCPUAllocator|out of memory", str(error)):
             raise
-        return _end(BAD_INPUT, "this does not fit into memory: make the picture smaller, such as --size 1024")
+        advice = "take a smaller --size (or, for train, a smaller --batch-size)"
+        return _end(BAD_INPUT, f"this does not fit into memory: {advice}")
     except KeyboardInterrupt:
         return _end(INTERRUPTED, "interrupted")
 

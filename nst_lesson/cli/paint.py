@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _named(style: str) -> tuple[str, float]:
-    """The painting and the weight that PAINTING[:WEIGHT] names: what is no weight belongs to the painting."""
+    """The painting and the weight that PAINTING[:WEIGHT] names: what is not a weight belongs to the painting."""
     name, _, text = style.rpartition(":")
     try:
         weight = float(text)

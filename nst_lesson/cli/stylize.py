@@ -10,13 +10,12 @@ from tqdm.auto import tqdm
 from ..errors import LessonError, ParameterError
 from ..networks import models
 from ..networks.filming import paint_film
-from ..networks.painter import Painter
+from ..networks.painter import STYLE_SIZE, Painter
 from ..networks.transformer import TransformationNetwork
 from ..paths import user_path
 from ..pictures import films, images
 from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, place, say, whole
 
-STYLE_SIZE = 384  # longer side of a painting in pixels: its strokes come out as large as they are in it
 ONE_STYLE_BYTES, ANY_STYLE_BYTES = 420, 1300  # of memory a pixel, measured at 512 to 2048 pixels a side
 
 
@@ -40,7 +39,7 @@ def add_parser(commands: Commands) -> None:
     text = "from 0 (the photograph) to 1 (the painting, the default)"
     command.add_argument("--strength", type=number(0, 1), default=1.0, metavar="NUMBER", help=text)
     command.add_argument("--keep-colors", action="store_true", help="paint with the photograph's own colors")
-    command.add_argument("--steady", action="store_true", help="of a film: less flicker")
+    command.add_argument("--steady", action="store_true", help="reduce flicker (films only)")
     add_overwrite(command)
 
 
@@ -55,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     film = films.is_film(user_path(photo))
     _check_format(out, photo, film)
     if arguments.steady and not film:
-        raise ParameterError(f"--steady is for films, and {photo} is none")
+        raise ParameterError(f"--steady is for films, and {photo} is not one")
     check_output(out, (photo, arguments.model, *arguments.style), arguments.overwrite)
     say(_paint(_painter(arguments), photo, out, arguments))
     return 0
@@ -123,7 +122,7 @@ def _paint_all(jobs: dict[Path, str], arguments: argparse.Namespace) -> int:
 def _jobs(photos: list[str], out: Path) -> dict[Path, str]:
     """{file to write: what to paint}, folders being all pictures and films in them.
 
-    Raises ParameterError where two would be one file, one would replace what is read, or `out` is no folder.
+    Raises ParameterError where two would be one file, one would replace what is read, or `out` is not a folder.
     """
     if out.is_file() or (out.suffix.lower() in (*images.SAVE_OPTIONS, *films.WRITTEN) and not out.is_dir()):
         raise ParameterError(
@@ -164,7 +163,7 @@ def _check_format(out: Path, photo: str, film: bool) -> None:
         raise ParameterError(f"cannot write {out}: end the name in one of {', '.join(films.WRITTEN)}")
     if not film:
         if suffix in films.WRITTEN:
-            images.load_image(photo, 1)  # a damaged GIF, which is no film either: what is wrong with it comes first
+            images.load_image(photo, 1)  # a damaged GIF, which is not a film either: what is wrong with it comes first
             raise ParameterError(
                 f"a photograph does not make a film: end {out} in one of {', '.join(images.SAVE_OPTIONS)}"
             )

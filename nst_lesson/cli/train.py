@@ -33,7 +33,7 @@ from ..methods.training import PRECISIONS, SCHEDULES, BatchLoss, Hardware, styli
 from ..networks.any_style import AnyStyleNetwork
 from ..networks.backbones import STYLE_LAYERS, load_backbone, resolve_device
 from ..networks.models import load_model, save_model
-from ..networks.painter import Painter
+from ..networks.painter import STYLE_SIZE, Painter
 from ..networks.transformer import TransformationNetwork
 from ..paths import locked
 from ..pictures.images import load_image, save_image, style_names
@@ -112,7 +112,7 @@ def build_any(options: argparse.Namespace, device: str) -> Training:
     """The training of the decoders of a network for any painting, which needs photographs alone."""
     network, inputs = _start(options, AnyStyleNetwork, lambda: AnyStyleNetwork(options.encoder, width=options.width))
     loss = reconstruction_loss(load_backbone(options.backbone, device=device), features_weight=options.features_weight)
-    painting = load_image(style_names()[0], PREVIEW_SIZE)
+    painting = load_image(style_names()[0], STYLE_SIZE)
     return Training(network, loss, Photographs(options.images, size=options.size, seed=options.seed), painting, inputs)
 
 
@@ -125,7 +125,7 @@ def _start(
         return new(), {}
     begun = load_model(options.start)
     if not isinstance(begun, kind):
-        raise ParameterError(f"--start {options.start} is no network for {PAINTINGS[kind]}: name another")
+        raise ParameterError(f"--start {options.start} is not a network for {PAINTINGS[kind]}: name another")
     if options.width not in (None, begun.settings["width"]):
         raise ParameterError(f"--width is {options.width}, and {options.start} has {begun.settings['width']}: leave it")
     options.width = begun.settings["width"]

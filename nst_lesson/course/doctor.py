@@ -102,7 +102,7 @@ def _disk() -> Iterator[Finding]:
     remedy = "free some, or set NST_LESSON_CACHE to a folder on another disk"
     yield Finding(free >= DISK_GB, f"disk: {free:.1f} GB free for downloads in {folder}", remedy)
     writable = present.is_dir() and os.access(present, os.W_OK)
-    yield Finding(writable or None, "the folder for downloads can be written", remedy)
+    yield Finding(writable or None, f"the folder for downloads {'can' if writable else 'cannot'} be written", remedy)
 
 
 def _weights() -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def _weights() -> Iterator[Finding]:
     found = set()
     for path in (path for folder in dict.fromkeys(folders) for path in folder.glob("*.*")):
         if path.suffix == ".safetensors" and (reason := _damage(path)):
-            yield Finding(None, f"the weights in {path} can be read ({reason})", "delete the file, fetch them again")
+            yield Finding(None, f"weights that cannot be read: {path} ({reason})", "delete the file, fetch them again")
         elif path.suffix in (".safetensors", ".pth"):
             found.add(path.stem)
     remedy = "only for lessons with the real VGG-19: nst-lesson fetch vgg19"

@@ -111,7 +111,7 @@ class Checkpoint:
         """The header and the tensors of the file, as `save` wrote them. Raises LessonError for anything else."""
         try:
             if not self.path.is_file():  # a pipe would be waited for
-                raise ValueError("it is no file")
+                raise ValueError("it is not a file")
             with safe_open(self.path, "pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}

@@ -23,7 +23,7 @@ from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from ..pictures.images import check_images, resize
 from .lbfgs import LBFGS
 from .losses import FeatureExtractor, Layers
-from .objective import Content, Objective, Smoothness, Style, Term, Terms, Weights, transfer_terms
+from .objective import Content, Objective, Smoothness, Style, Term, Terms, Weights, check_styles, transfer_terms
 
 STEPS = 200
 OPTIMIZER = "lbfgs"
@@ -137,6 +137,8 @@ def coarse_to_fine(
     """
     paintings = {} if isinstance(style, Mapping) else {"style": style}
     check_images(content=content, **paintings)
+    if isinstance(style, Mapping):
+        check_styles(style)
     sides = [side for image in (content, *paintings.values()) for side in image.shape[2:]]
     check_counts(steps=steps, levels=levels)
     if min(sides) >> (levels - 1) < 1:
@@ -149,7 +151,7 @@ def coarse_to_fine(
         scale = 0.5 ** (levels - 1 - level)
         small = resize(content, scale)
         if isinstance(start, Tensor):
-            start = F.interpolate(start, small.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+            start = F.interpolate(start.float(), small.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
         share = steps * (level + 1) // levels - steps * level // levels
         for step in transfer(small, _resized(style, scale), backbone, steps=share, start=start, **options):
             yield replace(step, index=index + step.index, seconds=seconds + step.seconds)
@@ -189,6 +191,7 @@ def optimize(
         optimizing.zero_grad()
         found = objective(image)
         terms = {"loss": found} if isinstance(found, Tensor) else found
+        _expect_scalars(terms)
         loss = torch.stack(list(terms.values())).sum()
         loss.backward()
         return loss
@@ -258,3 +261,10 @@ def _resized(style: Tensor | Mapping[str, tuple[float, Term]], scale: float) -> 
     if isinstance(style, Tensor):
         return resize(style, scale)
     return {name: (share, term.resized(scale)) for name, (share, term) in style.items()}
+
+
+def _expect_scalars(terms: object) -> None:
+    """ParameterError unless an objective has given terms of a loss, {name: scalar tensor}."""
+    found = list(terms.values()) if isinstance(terms, Mapping) else []
+    if not found or any(not isinstance(term, Tensor) or term.ndim for term in found):
+        raise ParameterError("the objective gives no loss: it must return a scalar tensor, or {name: scalar tensor}")

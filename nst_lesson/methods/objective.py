@@ -21,7 +21,7 @@ from torch import Tensor
 from ..errors import ParameterError, check_counts, check_weights, unknown
 from ..networks.backbones import CONTENT_LAYERS, STYLE_LAYERS
 from ..pictures.colors import EPSILON, square_root
-from ..pictures.images import resize
+from ..pictures.images import check_same_size, resize
 from .losses import (
     NORMALIZATION,
     FeatureExtractor,
@@ -87,6 +87,7 @@ class Content:
 
         def loss(images: Tensor, features: Mapping[str, Tensor]) -> Tensor:
             """The mean distance over layers and pictures."""
+            check_same_size(image=images, content=self.image)
             losses = [share * content_loss(features[k], targets[k], self.normalization) for k, share in shares.items()]
             return torch.stack(losses).sum() / len(images)
 
@@ -129,7 +130,7 @@ class Style:
         _expect_one(self.painting)
         if self.statistics not in STATISTICS:
             raise unknown("statistics", self.statistics, STATISTICS)
-        if self.statistics != "gram" and self.normalization != NORMALIZATION:
+        if self.statistics != "gram" and self.normalization != "relative":
             raise ParameterError(f"normalization {self.normalization!r} is for statistics 'gram': leave it out")
         if self.where is not None:
             check_mask(self.where)
@@ -240,7 +241,7 @@ class Smoothness:
 
         def loss(images: Tensor, features: Mapping[str, Tensor]) -> Tensor:
             """The mean over the pictures: our own formula is a mean already, the published ones are sums."""
-            share = 1 if self.normalization == NORMALIZATION else len(images)
+            share = 1 if self.normalization == "relative" else len(images)
             return total_variation(images, self.normalization) / share
 
         return Prepared((), loss)
@@ -307,15 +308,14 @@ def transfer_terms(
     content_weight * content + style_weight * style + tv_weight * total variation. `content` is (B, 3, H, W), `style` a
     painting (1, 3, h, w) or {name: (share, term)} of several, each with the share of `style_weight` that it gets;
     None leaves either out. A `Style` among them whose layers are None gets `style_layers`. Raises ParameterError for a
-    style that is called like one of the other terms or has no share, and for weights that are no numbers.
+    style that is called like one of the other terms or has no share, and for weights that are not numbers.
     """
     if isinstance(style, Tensor):
         style = {"style": (1.0, Style(style, normalization=normalization))}
     styles: Terms = style or {}
     if clash := {"content", "tv"} & set(styles):
         raise ParameterError(f"a style may not be called {clash.pop()!r}: choose another name")
-    if bare := [name for name, pair in styles.items() if not isinstance(pair, Sequence) or len(pair) != 2]:
-        raise ParameterError(f"style {bare[0]!r} has no share: give (1.0, nst.Style(painting)), its share and its term")
+    check_styles(styles)
     weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
     check_weights({f"the weight of {name}": weight for name, weight in weights.items()})
     check_weights({f"the share of {name}": share for name, (share, _) in styles.items()})
@@ -327,6 +327,13 @@ def transfer_terms(
             term = replace(term, layers=style_layers)
         terms[name] = (style_weight * share, term)
     return terms | {"tv": (tv_weight, Smoothness(normalization))}
+
+
+def check_styles(styles: Terms) -> None:
+    """ParameterError for a style, {name: (share, term)}, without its share, or with a painting in place of its term."""
+    for name, pair in styles.items():
+        if not isinstance(pair, Sequence) or len(pair) != 2 or not hasattr(pair[1], "prepare"):
+            raise ParameterError(f"style {name!r} is to be its share and its term: give (1.0, nst.Style(painting))")
 
 
 def _expect_one(painting: Tensor) -> None:

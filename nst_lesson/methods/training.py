@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..errors import LessonError, ParameterError, check_counts, printable, unknown
+from ..networks.backbones import resolve_device
 from ..pictures.photographs import Draws, Photographs
 from .checkpoint import Checkpoint, TrainingState
 from .losses import FeatureExtractor
@@ -78,6 +79,7 @@ class Hardware:
             raise ParameterError(f"workers is {self.workers}; give 0 or more")
         if self.precision == "fp16" and self.device == "cpu":
             raise ParameterError("precision 'fp16' wants a GPU: a CPU takes 'bf16' or 'no'")
+        resolve_device(self.device)  # raises for one that is not there
         AcceleratorState._reset_state()  # it would hold on to the precision of an earlier training in this process
         accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision=self.precision)
         if accelerator.device.type != torch.device(self.device).type:
@@ -181,7 +183,7 @@ def train(
             if not due:
                 keep()
             raise
-        ended = time.monotonic()  # what the caller did meanwhile is no part of the next step
+        ended = time.monotonic()  # what the caller did meanwhile does not belong to the next step
     if state.skipped:
         names = ", ".join(sorted(state.skipped))
         _warn(accelerator, f"{len(state.skipped)} files could not be read and were skipped: {names}")

@@ -64,7 +64,7 @@ class AnyStyleNetwork(nn.Module):
 
     def __init__(self, encoder: str = "pocket", layers: str | Sequence[str] = LAYERS, *, width: float = 1.0) -> None:
         super().__init__()
-        if not layers or width <= 0:
+        if not layers or not 0 < width < math.inf:
             raise ParameterError(f"layers {layers!r}, width {width}: neither may be empty or zero")
         self.settings = {"encoder": encoder, "layers": layer_names(layers), "width": width}
         with torch.no_grad(), torch.device("cpu"):  # it has its weights, also where the decoders are on "meta"
@@ -95,7 +95,7 @@ class AnyStyleNetwork(nn.Module):
         weights = [1.0] * len(paintings) if weights is None else list(weights)
         if len(weights) != len(paintings) or min(weights, default=0) < 0 or not 0 < sum(weights) < math.inf:
             raise ParameterError(
-                f"weights are {weights} for {len(paintings)} paintings: one number each, 0 or more, not all 0"
+                f"weights are {weights}, paintings {len(paintings)}: give one number each, 0 or more, not all 0"
             )
         with torch.no_grad():
             seen = [self.encode(painting) | {COLORS: painting} for painting in paintings]
@@ -144,14 +144,15 @@ def stylize_any(
 
     `strength` 0 leaves the features at a layer as they are, and 1 gives them the painting's moments. A mapping names
     the strength of each layer, and of COLORS; one that it leaves out is passed over. `weights`, one for each painting,
-    are divided by their sum; None takes equal ones. Raises ParameterError where their number is another, one is
-    negative, or all are zero, for a strength below 0 or of what the network does not have, and for what is no picture.
+    are divided by their sum; None takes equal ones. The result has the type of `content`. Raises
+    ParameterError where their number is another, one is negative, or all are zero, for a strength below 0 or of what
+    the network does not have, and for what is not a picture.
     """
     paintings = list(styles) if isinstance(styles, Sequence) else [styles]
     check_values(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
     if not isinstance(network, AnyStyleNetwork):
-        raise ParameterError(f"{type(network).__name__} is no network for any painting: see nst.stylize")
-    return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1)
+        raise ParameterError(f"{type(network).__name__} is not an any-style network: see nst.stylize")
+    return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1).to(content.dtype)
 
 
 def _restyled(features: Tensor, layer: str, manner: Manner, strength: float) -> Tensor:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import LessonError, WeightsError, reason_of, unknown
+from ..errors import LessonError, ParameterError, WeightsError, reason_of, unknown
 from ..paths import atomic_path, data_dir, user_path
 from .any_style import AnyStyleNetwork
 from .pytorch_examples import SETTINGS, is_torch_file, read_examples_file
@@ -58,7 +58,7 @@ def save_model(network: TransformationNetwork | AnyStyleNetwork, path: str | os.
 def describe(network: nn.Module) -> dict[str, str]:
     """What the header of a file says about its network, so that `load_model` can make one of the same form.
 
-    Nothing for a network that is none of KINDS.
+    Nothing for a network of another kind than KINDS.
     """
     kind = next((name for name, form in KINDS.items() if isinstance(network, form)), "")
     return {"network": kind, "settings": json.dumps(network.settings)} if kind else {}
@@ -73,6 +73,8 @@ def load_model(name: str | os.PathLike[str]) -> TransformationNetwork | AnyStyle
     """
     path = _shipped().get(os.fspath(name)) or user_path(name)
     if not path.is_file():
+        if os.fspath(name) and (path.suffix or path.parent.name):
+            raise ParameterError(f"there is no model file {path}: give the path of a file, or {', '.join(_shipped())}")
         raise unknown("model", os.fspath(name), _shipped())
     try:
         kind, settings, state = _read(path)

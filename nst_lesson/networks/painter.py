@@ -13,6 +13,7 @@ from ..pictures.images import resize
 from .any_style import AnyStyleNetwork, stylize_any
 from .transformer import TransformationNetwork, stylize
 
+STYLE_SIZE = 384  # longer side of a painting in pixels: its strokes come out as large as they are in it
 LARGE = 1536  # longer side in pixels: a photograph above it is painted smaller, or its strokes would be hair-thin
 STROKES = 1024  # longer side at which a large photograph is painted
 

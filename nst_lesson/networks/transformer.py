@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ParameterError, unknown
+from ..errors import ParameterError, check_counts, unknown
 from ..pictures.images import check_values
 from .upsampling import upsampling
 
@@ -40,6 +41,8 @@ class TransformationNetwork(nn.Module):
         for name, valid in CHOICES.items():
             if self.settings[name] not in valid:
                 raise unknown(name, self.settings[name], valid)
+        if not 0 < width < math.inf:
+            raise ParameterError(f"width is {width}; give a number above 0")
         small, middle, large = (max(1, round(width * channels)) for channels in (32, 64, 128))
         norm = nn.BatchNorm2d if normalization == "batch" else InstanceNorm
         self.down = nn.Sequential(
@@ -104,9 +107,10 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     with the same statistics, measured on crops that are spread over the whole picture: with statistics of its own, each
     tile would get its own contrast, and the seams would show. Two things are better than in `network(image)`: a weave
     that the network has learned is taken out (see `unweave`), and the photograph is mirrored at its borders, so that a
-    painting's frame is not painted there. Raises ParameterError for what is no picture.
+    painting's frame is not painted there. Raises ParameterError for what is not a picture, and for a tile below 1.
     """
     check_values(image=image)
+    check_counts(tile=tile)
     if hasattr(network, "manner"):  # of a painting, which it would have to be given
         raise ParameterError(f"{type(network).__name__} paints like any painting: give it one with nst.stylize_any")
     kind, image = image.dtype, image.to(next(network.parameters(), image).dtype)

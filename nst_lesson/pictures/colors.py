@@ -23,7 +23,7 @@ def keep_luminance(painted: Tensor, photo: Tensor) -> Tensor:
     """The brightness of `painted` with the colors of `photo`, both (1, 3, H, W) in [0, 1] (Gatys et al. 2017).
 
     A color that would leave [0, 1] is drawn toward gray until it does not: its hue and the brightness stay. Raises
-    ParameterError for what is no picture, as `match_colors` does.
+    ParameterError for what is not a picture, as `match_colors` does.
     """
     check_values(painted=painted, photo=photo)
     check_same_size(painted=painted, photo=photo)

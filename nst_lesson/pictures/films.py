@@ -43,13 +43,13 @@ def is_film(path: str | os.PathLike[str]) -> bool:
 def read_film(path: str | os.PathLike[str], size: int | None = None) -> Iterator[tuple[Tensor, Fraction]]:
     """The frames of a film, (1, 3, H, W) in [0, 1], each with the second at which it begins, from 0 on.
 
-    `size` bounds the longer side in pixels. Of a film that is cut short the frames that are there are read, with a
-    warning. Raises ImageError where there is no file, for one that is no film or is damaged, and LessonError where a
+    `size` bounds the longer side in pixels. From a film that is cut short the frames that exist are read, with a
+    warning. Raises ImageError where there is no file, for one that is not a film or is damaged, and LessonError where a
     video is read without PyAV.
     """
     path = user_path(path)
     if not path.is_file():
-        raise ImageError(f"{path} is no file: give the path of a film")
+        raise ImageError(f"{path} is not a file: give the path of a film")
     frames = _gif_frames(path) if path.suffix.lower() == ".gif" else _video_frames(path)
     for picture, second in frames:
         yield load_image(picture, size), second

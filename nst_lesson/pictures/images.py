@@ -231,7 +231,7 @@ def _far_values(image: Tensor) -> str:
     A picture that is being optimized may leave [0, 1], and one minus the mean of a network's training has, too.
     """
     low, high = (bound.item() for bound in image.detach().aminmax())
-    if -FAR < low and high < FAR:  # not so of nan
+    if -FAR < low and high < FAR:  # false for NaN
         return ""
     return f"has values from {low:.4g} to {high:.4g}: a picture's are in [0, 1], so divide those from 0 to 255 by 255"
 
@@ -239,7 +239,8 @@ def _far_values(image: Tensor) -> str:
 def resize(image: Tensor, scale: float) -> Tensor:
     """`image` (1, 3, H, W) at `scale` times its size, antialiased; no side falls under one pixel."""
     size = [max(1, round(side * scale)) for side in image.shape[2:]]
-    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+    wide = image.to(torch.promote_types(image.dtype, torch.float32))  # torch has no antialiasing of 16 bits on a CPU
+    return F.interpolate(wide, size, mode="bilinear", antialias=True, align_corners=False).to(image.dtype)
 
 
 def _open(source: object) -> tuple[str, BinaryIO]:

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import ParameterError
 from .colors import luminance
+from .images import check_same_size, check_values
 
 FLOW_SIZE = 256  # longer side in pixels at which motion is measured
 KEPT = 0.8  # of the frame before, where nothing but motion changed
@@ -20,7 +22,14 @@ def steadied(painted: Tensor, frame: Tensor, before: Tensor, painted_before: Ten
     `frame` and `before` are the film's own frames. Motion is their optical flow (Le Besnerais & Champagnat 2005). Where
     the frame before, moved, looks like this one, KEPT of its painting is kept: noise and the network's flicker are
     averaged away over about 1 / (1 - KEPT) frames. Where something else came into view the new painting stands.
+    Raises ParameterError for what is not a picture, for several at once, and for pictures of different sizes.
     """
+    pictures = {"painted": painted, "frame": frame, "before": before, "painted_before": painted_before}
+    check_values(**pictures)
+    check_same_size(**pictures)
+    if len(painted) > 1:
+        raise ParameterError(f"a film is steadied frame by frame: give one of each, not {len(painted)}")
+    kind, frame, before, painted_before = painted.dtype, frame.float(), before.float(), painted_before.float()
     places = _places(frame, before)
     moved, painted_moved = (
         F.grid_sample(image, places, mode="bicubic", padding_mode="border", align_corners=False)
@@ -28,7 +37,7 @@ def steadied(painted: Tensor, frame: Tensor, before: Tensor, painted_before: Ten
     )
     change = F.avg_pool2d(luminance(moved) - luminance(frame), 5, 1, padding=2, count_include_pad=False)
     kept = KEPT * torch.exp(-(change / TOLERANCE).square())
-    return painted.lerp(painted_moved, kept).clamp(0, 1)
+    return painted.float().lerp(painted_moved, kept).clamp(0, 1).to(kind)
 
 
 def _places(frame: Tensor, before: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from ..downloads import DownloadError, cached, download, exclusive
-from ..errors import LessonError, ParameterError, unknown
+from ..errors import LessonError, ParameterError, check_counts, unknown
 from ..paths import atomic_path, user_path
 from .images import READ_SUFFIXES, load_image, photo_names
 
@@ -78,20 +78,23 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
         crops: int = 200,
         bundled: Sequence[str] | None = None,
     ) -> None:
-        if size < 1 or crops < 1 or seed < 0:
-            raise ParameterError(f"size {size}, crops {crops}, seed {seed}: give at least 1, 1 and 0")
+        check_counts(size=size, crops=crops)
+        if not isinstance(seed, int) or seed < 0:
+            raise ParameterError(f"seed is {seed!r}; give a whole number, 0 or more")
         self.size, self.seed = size, seed
         self.files: list[str] = []
         self.bundled: list[Tensor] = []
         if folder:
             root = user_path(folder)
+            if not root.is_dir():
+                raise ParameterError(f"there is no folder {folder}: give one with photographs")
             found = sorted((p for p in root.rglob("*") if p.suffix.lower() in READ_SUFFIXES), key=str)
             if not found:
                 raise ParameterError(f"no images ({' '.join(READ_SUFFIXES)}) below the folder {folder}")
             self.files = [str(path) for path in found]
             sizes = {path.relative_to(root).as_posix(): path.lstat().st_size for path in found}
         else:
-            names = bundled or photo_names()
+            names = [bundled] if isinstance(bundled, str) else bundled or photo_names()
             self.bundled = [load_image(name) for name in names]
             sizes = {name: image[0, 0].numel() for name, image in zip(names, self.bundled, strict=True)}
         self.pictures = {"photographs": sizes}

@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from ..errors import ParameterError, printable
+from ..errors import ParameterError, check_counts, printable
 from ..methods.gatys import Step
 from ..pictures.images import to_pil
 
@@ -35,7 +35,11 @@ def show_images(images: Mapping[str, Tensor], *, columns: int | None = None, wid
 
 
 def closeup(image: Tensor, zoom: int = 2) -> Tensor:
-    """The middle of a picture (B, 3, H, W), each of its pixels a square of `zoom` x `zoom`: about the same shape."""
+    """The middle of a picture (B, 3, H, W), each of its pixels a square of `zoom` x `zoom`: about the same shape.
+
+    Raises ParameterError for a zoom that is not a whole number, or below 1.
+    """
+    check_counts(zoom=zoom)
     height, width = (max(1, side // zoom) for side in image.shape[2:])
     top, left = (image.shape[2] - height) // 2, (image.shape[3] - width) // 2
     middle = image[..., top : top + height, left : left + width]
@@ -123,8 +127,10 @@ def plot_losses(runs: Mapping[str, Sequence[Step]], *, terms: bool = False) -> I
     """The loss of each run against its steps, both axes logarithmic; with `terms`, each of its terms as a thin line.
 
     A term that begins near zero, as content does, does not stretch the axis: it reaches down to where the lines end.
-    Raises ParameterError for a run without steps.
+    Raises ParameterError for no runs, and for a run without steps.
     """
+    if not runs:
+        raise ParameterError("there are no runs to draw: give at least one, as {name: steps}")
     if empty := [name for name, steps in runs.items() if not steps]:
         raise ParameterError(f"{printable(empty[0])} has no steps to draw: run it first")
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
