@@ -45,7 +45,7 @@ from .view.show import closeup, figure_image, plain_ticks, plot_losses, show_ima
 from .view.sliders import BeforeAfter, PictureSlider
 from .view.widgets import BlindVote, GramExplorer, LayerExplorer, LiveTransfer, StyleMixer
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # fmt: off
 __all__ = [
