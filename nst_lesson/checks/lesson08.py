@@ -75,12 +75,12 @@ def _kept(losses: Sequence[float], patience: int, ties: bool = False) -> int:
     return places[-1] if ties else places[0]
 
 
-def _blended(manners: Sequence[Moments], weights: Sequence[float]) -> Moments:
+def _blended(moments: Sequence[Moments], weights: Sequence[float]) -> Moments:
     """What exercise 4 asks for."""
     shares = [weight / sum(weights) for weight in weights]
     mean, deviation = (
         torch.stack([share * x for share, x in zip(shares, parts, strict=True)]).sum(0)
-        for parts in zip(*manners, strict=True)
+        for parts in zip(*moments, strict=True)
     )
     return mean, deviation
 
@@ -137,7 +137,7 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 
 
 @exercise(otherwise=_blended)
-def blend_manners(answer: Callable[[Sequence[Moments], Sequence[float]], Moments]) -> None:
+def blend_moments(answer: Callable[[Sequence[Moments], Sequence[float]], Moments]) -> None:
     """answer(moments, weights): the weighted mean of several (mean, deviation); weights may have any sum."""
     generator = torch.Generator().manual_seed(6)
     given = [

@@ -34,7 +34,9 @@ CHANNELS = ((24,), (64, 48), (128, 96, 64), (192, 128), (256,))
 PROBE = 64  # pixels: a picture to count the encoder's channels with
 EPSILON = 1e-3  # of the mean variance, added to each of the photograph's: whitening must not divide by zero
 
-Manner = list[tuple[float, dict[str, Moments]]]  # what is painted like: of each painting its share and {layer: moments}
+StyleMoments = list[
+    tuple[float, dict[str, Moments]]
+]  # what is painted like: of each painting its share and {layer: moments}
 
 
 def transport(content: Moments, style: Moments) -> Tensor:
@@ -87,7 +89,7 @@ class AnyStyleNetwork(nn.Module):
         """A picture (B, 3, H, W), roughly in [0, 1], of features of a layer; H and W are multiples of its reduction."""
         return self.decoders[layer](features)
 
-    def manner(self, paintings: Sequence[Tensor], weights: Sequence[float] | None = None) -> Manner:
+    def style_moments(self, paintings: Sequence[Tensor], weights: Sequence[float] | None = None) -> StyleMoments:
         """What `paint` needs to know of paintings (B or 1, 3, h, w), which count by their weights (None: equally).
 
         Raises ParameterError where there is another number of weights, one is negative or all are zero.
@@ -109,26 +111,26 @@ class AnyStyleNetwork(nn.Module):
         other, (number of layers * B, 3, H, W).
         """
         if style is not None:
-            return self.paint(content, self.manner([style]))
+            return self.paint(content, self.style_moments([style]))
         return torch.cat([self.decode(name, features) for name, features in self.encode(content).items()])
 
-    def paint(self, content: Tensor, manner: Manner, strength: float | Mapping[str, float] = 1.0) -> Tensor:
-        """Paint photographs (B, 3, H, W) in a `manner`: the same shape, about [0, 1]; see `stylize_any`."""
+    def paint(self, content: Tensor, style: StyleMoments, strength: float | Mapping[str, float] = 1.0) -> Tensor:
+        """Paint photographs (B, 3, H, W) in a `style`: the same shape, about [0, 1]; see `stylize_any`."""
         given = strength if isinstance(strength, Mapping) else dict.fromkeys((COLORS, *self.layers), strength)
         for name in set(given) - {COLORS, *self.layers}:
             raise unknown("part of the network", name, (COLORS, *self.layers))
         check_weights({f"the strength of {name}": value for name, value in given.items()})
         used = [name for name in self.layers if name in given]
         height, width = content.shape[2:]
-        image = content = _grainy(_restyled(_framed(content, self.stride), COLORS, manner, given.get(COLORS, 0.0)))
+        image = content = _grainy(_restyled(_framed(content, self.stride), COLORS, style, given.get(COLORS, 0.0)))
         own = self.encode(content, used) if used else {}
         for name in used:
             features = own[name]
             if image is not content:
                 features = self.encode(image, (name,))[name].lerp(features, DETAIL.get(name, 0.0))
-            image = self.decode(name, _restyled(features, name, manner, given[name]))
+            image = self.decode(name, _restyled(features, name, style, given[name]))
         image = image[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
-        return _restyled(image, COLORS, manner, given.get(COLORS, 0.0))
+        return _restyled(image, COLORS, style, given.get(COLORS, 0.0))
 
 
 @torch.no_grad()
@@ -152,10 +154,10 @@ def stylize_any(
     check_values(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
     if not isinstance(network, AnyStyleNetwork):
         raise ParameterError(f"{type(network).__name__} is not an any-style network: see nst.stylize")
-    return network.paint(content, network.manner(paintings, weights), strength).clamp(0, 1).to(content.dtype)
+    return network.paint(content, network.style_moments(paintings, weights), strength).clamp(0, 1).to(content.dtype)
 
 
-def _restyled(features: Tensor, layer: str, manner: Manner, strength: float) -> Tensor:
+def _restyled(features: Tensor, layer: str, style: StyleMoments, strength: float) -> Tensor:
     """Features (B, C, H, W) with the moments of each painting at that layer, blended by the paintings' shares.
 
     The map is taken as given: no gradient flows through it, as through eigenvalues that lie close it would explode.
@@ -164,8 +166,8 @@ def _restyled(features: Tensor, layer: str, manner: Manner, strength: float) -> 
         return features
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
         mine = moments(features)
-        maps = torch.stack([share * transport(mine, known[layer]) for share, known in manner]).sum(0)
-        mean = torch.stack([share * known[layer][0] for share, known in manner]).sum(0)
+        maps = torch.stack([share * transport(mine, known[layer]) for share, known in style]).sum(0)
+        mean = torch.stack([share * known[layer][0] for share, known in style]).sum(0)
         maps, mean, before = (x.to(features.dtype) for x in (maps, mean, mine[0]))
     pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, M, C): a view where channels are last in memory
     moved = (pixels @ maps.mT + (mean - maps @ before).mT).unflatten(1, features.shape[2:]).permute(0, 3, 1, 2)

@@ -111,7 +111,7 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     """
     check_values(image=image)
     check_counts(tile=tile)
-    if hasattr(network, "manner"):  # of a painting, which it would have to be given
+    if hasattr(network, "style_moments"):  # of a painting, which it would have to be given
         raise ParameterError(f"{type(network).__name__} paints like any painting: give it one with nst.stylize_any")
     kind, image = image.dtype, image.to(next(network.parameters(), image).dtype)
     was_training = network.training
