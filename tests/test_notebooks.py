@@ -65,6 +65,13 @@ def test_the_file_is_stored_as_one_clean_run(lesson):
 
 
 @each_lesson
+def test_the_setup_cell_shows_nothing(lesson):
+    setup = code_cells(nbformat.read(lesson, as_version=4))[0]
+    assert setup.outputs == []
+    assert not isinstance(ast.parse(setup.source).body[-1], ast.Expr)  # whose value would be shown
+
+
+@each_lesson
 def test_stored_outputs_name_no_place_on_a_machine(lesson):
     shown = [text for output in outputs(nbformat.read(lesson, as_version=4)) for text in texts(output)]
     assert [text for text in shown if ABSOLUTE.search(text)] == []

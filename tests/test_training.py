@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+import nst_lesson as nst
 from nst_lesson.cli.main import main
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.methods import checkpoint as checkpoint_module
@@ -70,6 +71,17 @@ def trained(steps, **options):
     network = Tint()
     losses = [step.loss for step in train(network, to_gray, photographs(), steps=steps, batch_size=3, **options)]
     return weights(network), losses
+
+
+def test_the_loss_of_a_fast_network_has_its_own_defaults():
+    vgg, painting, photos = nst.load_backbone("pocket"), nst.load_image("wave", 64), torch.rand(2, 3, 48, 48)
+    network = nst.TransformationNetwork(0.1)
+    written = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0, "content_layers": ["relu3_3"]}
+    by_default = nst.stylizing_loss(vgg, painting)(network, photos)
+    assert by_default == nst.stylizing_loss(vgg, painting, **written, style_layers=nst.STYLE_LAYERS)(network, photos)
+    more_style = nst.stylizing_loss(vgg, painting, style_weight=20.0)(network, photos)
+    torch.testing.assert_close(more_style["style"], 2 * by_default["style"])
+    torch.testing.assert_close(more_style["content"], by_default["content"])
 
 
 def test_what_the_caller_does_between_steps_is_in_no_steps_seconds(monkeypatch):

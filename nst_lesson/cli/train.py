@@ -29,9 +29,18 @@ from ..errors import LessonError, ParameterError
 from ..methods.any_style import FEATURES_WEIGHT, reconstruction_loss
 from ..methods.checkpoint import Checkpoint
 from ..methods.losses import NORMALIZATION
-from ..methods.training import PRECISIONS, SCHEDULES, BatchLoss, Hardware, stylizing_loss, train
+from ..methods.training import (
+    FAST_LAYERS,
+    FAST_WEIGHTS,
+    PRECISIONS,
+    SCHEDULES,
+    BatchLoss,
+    Hardware,
+    stylizing_loss,
+    train,
+)
 from ..networks.any_style import AnyStyleNetwork
-from ..networks.backbones import STYLE_LAYERS, load_backbone, resolve_device
+from ..networks.backbones import load_backbone, resolve_device
 from ..networks.models import load_model, save_model
 from ..networks.painter import STYLE_SIZE, Painter
 from ..networks.transformer import TransformationNetwork
@@ -40,10 +49,8 @@ from ..pictures.images import load_image, save_image, style_names
 from ..pictures.photographs import Photographs
 from .command import Commands, Parser, add_command, check_output, number, place, say, short, whole
 
-FAST_CONTENT_LAYERS = ["relu3_3"]  # of a fast network; at relu4_2, where `transfer` compares, strokes stay faint
 WIDTHS: dict[type, float] = {TransformationNetwork: 0.5, AnyStyleNetwork: 1.0}  # of a new network
 PAINTINGS: dict[type, str] = {TransformationNetwork: "one painting", AnyStyleNetwork: "any painting"}
-FAST_WEIGHTS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 5.0}
 Network = TypeVar("Network", TransformationNetwork, AnyStyleNetwork)
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 PREVIEW, PREVIEW_SIZE = "preview.jpg", 512  # its longer side in pixels
@@ -103,7 +110,7 @@ def build_fast(options: argparse.Namespace, device: str) -> Training:
     if options.stretch_style:
         painting = F.interpolate(painting, (side, side), mode="bilinear", antialias=True)
     backbone = load_backbone(options.backbone, device=device, activation_scale=options.activation_scale)
-    names = (*FAST_WEIGHTS, "content_layers", "style_layers", "normalization")
+    names = (*FAST_WEIGHTS, *FAST_LAYERS, "normalization")
     loss = stylizing_loss(backbone, painting, **{name: getattr(options, name) for name in names})
     return Training(network, loss, Photographs(options.images, size=options.size, seed=options.seed), painting, inputs)
 
@@ -214,11 +221,9 @@ def _add_fast(kinds: Commands) -> None:
     fast.add_argument("--stretch-style", action="store_true", help="stretch the painting to a square")
     _add_weights(fast, FAST_WEIGHTS)
     fast.add_argument("--activation-scale", type=number(1e-6, 1e6), default=1.0, help="default: 1.0")
-    names = " ".join(FAST_CONTENT_LAYERS)
-    fast.add_argument(
-        "--content-layers", nargs="+", default=FAST_CONTENT_LAYERS, metavar="LAYER", help=f"default: {names}"
-    )
-    fast.add_argument("--style-layers", nargs="+", default=list(STYLE_LAYERS), metavar="LAYER")
+    for name, layers in FAST_LAYERS.items():
+        option = f"--{name.replace('_', '-')}"
+        fast.add_argument(option, nargs="+", default=layers, metavar="LAYER", help=f"default: {' '.join(layers)}")
     fast.add_argument("--normalization", default=NORMALIZATION, help="formulas of the losses; default: relative")
 
 
