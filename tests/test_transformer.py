@@ -182,7 +182,7 @@ def test_a_damaged_or_foreign_file_is_one_line(tmp_path, content):
 
 
 def test_a_missing_file_and_an_unknown_name():
-    with pytest.raises(ParameterError, match="unknown model 'nowhere.safetensors'"):
+    with pytest.raises(ParameterError, match="there is no model file nowhere.safetensors"):
         load_model("nowhere.safetensors")
     with pytest.raises(ParameterError, match="unknown model 'nocturn': did you mean 'nocturne'"):
         load_model("nocturn")
