@@ -55,6 +55,13 @@ def pale(photo: torch.Tensor) -> torch.Tensor:
     return mean + PALE * (photo - mean)
 
 
+@torch.no_grad()
+def mean_terms(loss, network: torch.nn.Module, pictures: Iterable[torch.Tensor]) -> dict[str, float]:
+    """The terms of the loss, means over the pictures."""
+    rows = [loss(network, picture) for picture in pictures]
+    return {name: fmean(row[name].item() for row in rows) for name in rows[0]}
+
+
 def judge(work: Path) -> None:
     """The mean terms on the bundled photographs, and on pale copies; and how three of these pictures look painted."""
     loss, runs = training_loss(), {}
@@ -64,16 +71,12 @@ def judge(work: Path) -> None:
     for normalization in NORMALIZATIONS:
         network = nst.load_model(work / f"{normalization}.safetensors")
 
-        @torch.no_grad()
-        def terms(pictures: Iterable[torch.Tensor], network=network) -> dict[str, float]:
-            rows = [loss(network, picture) for picture in pictures]
-            return {name: fmean(row[name].item() for row in rows) for name in rows[0]}
-
         nst.save_image(
             torch.cat([nst.stylize(network, photo)[:, :, :height] for photo in shown], dim=3),
             OUT / f"{normalization}.jpg",
         )
-        whole, faded = terms(photos.values()), terms(map(pale, photos.values()))
+        whole = mean_terms(loss, network, photos.values())
+        faded = mean_terms(loss, network, map(pale, photos.values()))
         found = {"loss": sum(whole.values()), "style": whole["style"], "style_of_pale": faded["style"]}
         runs[normalization] = {name: round(value, 4) for name, value in found.items()}
         runs[normalization] |= {"picture": f"{normalization}.jpg"}

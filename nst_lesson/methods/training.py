@@ -70,7 +70,7 @@ class Hardware:
     def accelerator(self) -> Accelerator:
         """Accelerate's helper for this process.
 
-        Raises ParameterError for a precision that is unknown or wants another device, and LessonError where an earlier
+        Raises ParameterError for a device that is not there or a precision that it does not have, and LessonError where an earlier
         training in this process had another device.
         """
         if self.precision not in PRECISIONS:
@@ -101,8 +101,7 @@ def stylizing_loss(
 ) -> BatchLoss:
     """The perceptual loss of what a network makes of photographs (Johnson et al. 2016): `transfer`'s, for a batch.
 
-    `style` and `weights` are those of `transfer_terms`, but for their defaults: FAST_WEIGHTS and
-    FAST_LAYERS.
+    `style` and `weights` are those of `transfer_terms`, but for their defaults, FAST_WEIGHTS and FAST_LAYERS.
     """
     weights = cast(Weights, {**FAST_WEIGHTS, **FAST_LAYERS, **weights})
     styled = Objective(backbone, transfer_terms(None, style, **weights))

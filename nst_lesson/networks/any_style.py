@@ -34,9 +34,7 @@ CHANNELS = ((24,), (64, 48), (128, 96, 64), (192, 128), (256,))
 PROBE = 64  # pixels: a picture to count the encoder's channels with
 EPSILON = 1e-3  # of the mean variance, added to each of the photograph's: whitening must not divide by zero
 
-StyleMoments = list[
-    tuple[float, dict[str, Moments]]
-]  # what is painted like: of each painting its share and {layer: moments}
+StyleMoments = list[tuple[float, dict[str, Moments]]]  # of each painting its share, and {layer: moments}
 
 
 def transport(content: Moments, style: Moments) -> Tensor:
@@ -115,7 +113,7 @@ class AnyStyleNetwork(nn.Module):
         return torch.cat([self.decode(name, features) for name, features in self.encode(content).items()])
 
     def paint(self, content: Tensor, style: StyleMoments, strength: float | Mapping[str, float] = 1.0) -> Tensor:
-        """Paint photographs (B, 3, H, W) in a `style`: the same shape, about [0, 1]; see `stylize_any`."""
+        """Paint photographs (B, 3, H, W) in the style that `style` describes: the same shape, about [0, 1]; see `stylize_any`."""
         given = strength if isinstance(strength, Mapping) else dict.fromkeys((COLORS, *self.layers), strength)
         for name in set(given) - {COLORS, *self.layers}:
             raise unknown("part of the network", name, (COLORS, *self.layers))
@@ -146,9 +144,9 @@ def stylize_any(
 
     `strength` 0 leaves the features at a layer as they are, and 1 gives them the painting's moments. A mapping names
     the strength of each layer, and of COLORS; one that it leaves out is passed over. `weights`, one for each painting,
-    are divided by their sum; None takes equal ones. The result has the type of `content`. Raises
-    ParameterError where their number is another, one is negative, or all are zero, for a strength below 0 or of what
-    the network does not have, and for what is not a picture.
+    are divided by their sum; None takes equal ones. The result has the type of `content`.
+    Raises ParameterError where their number is another, one is negative, or all are zero, for a strength below 0 or of
+    what the network does not have, and for what is not a picture.
     """
     paintings = list(styles) if isinstance(styles, Sequence) else [styles]
     check_values(content=content, **{f"style {number}": one for number, one in enumerate(paintings, 1)})
