@@ -70,8 +70,8 @@ class Hardware:
     def accelerator(self) -> Accelerator:
         """Accelerate's helper for this process.
 
-        Raises ParameterError for a device that is not there or a precision that it does not have, and LessonError where an earlier
-        training in this process had another device.
+        Raises ParameterError for a device that is not there or a precision that it does not have, and LessonError where
+        an earlier training in this process had another device.
         """
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
