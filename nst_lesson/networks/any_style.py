@@ -113,7 +113,7 @@ class AnyStyleNetwork(nn.Module):
         return torch.cat([self.decode(name, features) for name, features in self.encode(content).items()])
 
     def paint(self, content: Tensor, style: StyleMoments, strength: float | Mapping[str, float] = 1.0) -> Tensor:
-        """Paint photographs (B, 3, H, W) in the `style` of paintings: the same shape, about [0, 1]; see `stylize_any`."""
+        """Paint photographs (B, 3, H, W) in a `style`: the same shape, about [0, 1]; see `stylize_any`."""
         given = strength if isinstance(strength, Mapping) else dict.fromkeys((COLORS, *self.layers), strength)
         for name in set(given) - {COLORS, *self.layers}:
             raise unknown("part of the network", name, (COLORS, *self.layers))
