@@ -39,9 +39,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 import nst_lesson as nst
-from nst_lesson.methods.distillation import layer_errors, products, square_root
+from nst_lesson.methods.distillation import layer_errors, products
 from nst_lesson.networks.backbones import CHANNELS, STYLE_LAYERS, VGG
 from nst_lesson.paths import atomic_path
+from nst_lesson.pictures.colors import square_root
 
 CONTENT_LAYERS = ("relu3_3", "relu4_2")
 LAYERS = (*STYLE_LAYERS, *CONTENT_LAYERS)  # those that get a metric
@@ -458,7 +459,7 @@ def pocket_network(student: Student) -> VGG:
     network.body.load_state_dict(student.trunk.body.state_dict())
     for name in LAYERS:
         head = student.heads[name].detach()
-        network.metric[name].weight.data = square_root(head.T @ head)[:, :, None, None]
+        network.metric[name].weight.data = square_root(head.T @ head, smallest=0)[:, :, None, None]
     network.requires_grad_(False).eval()
     # Activations grow to 1e11 in training, and maps of 1e-12 are zero in 16 bits: bring each layer's mean to one.
     photo, before = nst.load_image("chelsea", 256), 1.0

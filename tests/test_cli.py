@@ -177,6 +177,12 @@ def test_fetch_asks_for_a_painting_weights_or_photographs(nst_lesson, monkeypatc
     assert asked == [painting, "vgg19", "coco-val2017"]
 
 
+def test_fetch_of_an_unknown_name_finds_the_similar_one_among_all_kinds(nst_lesson):
+    for name, near in {"starry_nigth": "starry_night", "vgg91": "vgg19", "coco-val": "coco-val2017"}.items():
+        assert_bad_input(nst_lesson("fetch", name), f"unknown name '{name}': did you mean '{near}'?")
+    assert_bad_input(nst_lesson("fetch", "pocket"), "'pocket' needs no download")
+
+
 def test_fetch_that_fails_is_one_line(nst_lesson, monkeypatch):
     def offline(name):
         raise WeightsError(f"{name}: offline")

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 import torch
 
+from nst_lesson.errors import LessonError
 from nst_lesson.methods import metrics
 from nst_lesson.methods.losses import gram_matrix
 from nst_lesson.methods.metrics import content_distance, peak_memory_mb, save_results, style_distance
@@ -102,7 +103,7 @@ def test_a_write_that_breaks_leaves_no_half_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(LessonError, match="cannot write .*results.json .No space left on device.: choose another"):
         save_results(tmp_path, {}, {"loss": 2})
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
     assert json.loads((tmp_path / "results.json").read_text())["results"] == {"loss": 1}

@@ -484,7 +484,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_checkpoint_before
     with pytest.raises(LessonError, match="the loss is nan at step 4: lower learning_rate"):
         list(train(Tint(), breaks, photographs(), **options))
     network = Tint()
-    state = TrainingState(network, torch.optim.Adam(network.parameters(), lr=1e-3))
+    state = TrainingState(network, torch.optim.Adam(network.parameters(), lr=1e-3), pictures=photographs().pictures)
     Checkpoint(path).load(state, {"batch": 3, "learning_rate": 1e-3, "schedule": "constant", "precision": "no"})
     assert (state.step, state.skipped) == (2, set())
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())

@@ -12,7 +12,7 @@ from ..methods.gatys import optimize, solver
 from ..methods.losses import gram_matrix, style_loss
 from ..methods.losses import total_variation as package_total_variation
 from .framework import Wrong, call, exercise, expect_gradient, expect_tensor, expect_value
-from .lesson02 import call_loop, expect_motion, projected_adam, reasons_unwatched
+from .loops import call_loop, expect_motion, projected_adam, reasons_unwatched
 
 
 def _paint(start: Tensor, objective: Callable[[Tensor], Tensor], steps: int, lr: float) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..methods.distillation import square_root
+from ..pictures.colors import square_root
 from .framework import (
     Wrong,
     call,
@@ -127,7 +127,7 @@ def distillation_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Non
 
 def _square_map(head: Tensor) -> Tensor:
     """The symmetric root of W'W."""
-    return square_root(head.T @ head)
+    return square_root(head.T @ head, smallest=0)
 
 
 @exercise(otherwise=_square_map)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ class Parser(argparse.ArgumentParser):
         raise LessonError(f"{message} ({self.prog} --help says more)")
 
 
+FAILED, BAD_INPUT, SIGNALED = 1, 2, 128  # exit statuses; the number of a signal is added to the last, as a shell does
+INTERRUPTED = SIGNALED + signal.SIGINT
 Number = TypeVar("Number", int, float)
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what `add_subparsers` gives; it has no public name
 

@@ -14,11 +14,21 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..errors import LessonError
+from ..errors import LessonError, unknown
 from . import export, grade, paint, stylize, train
-from .command import Commands, Parser, add_command, add_overwrite, check_output, place, say, short
-
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # the last is 128 + SIGINT, as a shell reports it
+from .command import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    Commands,
+    Parser,
+    add_command,
+    add_overwrite,
+    check_output,
+    place,
+    say,
+    short,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -211,13 +221,17 @@ def fetch(arguments: argparse.Namespace) -> int:
     from ..networks import backbones
     from ..pictures import images, photographs
 
-    if arguments.name in photographs.COLLECTIONS:
+    collections, pictures = photographs.COLLECTIONS, images.download_names()
+    networks = (*backbones.BACKBONES, *backbones.published_names())
+    if arguments.name in collections:
         say(f"the photographs are in {photographs.fetch_photographs(arguments.name)}")
-    elif arguments.name in images.download_names():
+    elif arguments.name in pictures:
         images.load_image(arguments.name)
         say(f"{arguments.name} is in the cache")
-    else:
+    elif arguments.name in networks:
         say(f"{arguments.name} is at {backbones.fetch_weights(arguments.name)}")
+    else:
+        raise unknown("name", arguments.name, dict.fromkeys((*collections, *pictures, *networks)))
     return 0
 
 

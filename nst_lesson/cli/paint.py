@@ -18,13 +18,24 @@ from ..networks.backbones import load_backbone, resolve_device
 from ..paths import sweep, user_path
 from ..pictures.colors import keep_luminance
 from ..pictures.images import check_format, load_image, save_image
-from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, place, say, short, whole
+from .command import (
+    INTERRUPTED,
+    Commands,
+    add_command,
+    add_overwrite,
+    check_output,
+    expect_memory,
+    number,
+    place,
+    say,
+    short,
+    whole,
+)
 
 SMALL = 192  # shorter side in pixels: at half of less, deep layers have little to see
 SIZE = 512  # longer side of the picture and of the paintings in pixels
 # Bytes of memory a pixel, measured on a CPU (at 512 and 768 pixels, plus what L-BFGS remembers): pocket, and VGG-19.
 POCKET_BYTES, OTHER_BYTES = 1700, 3800
-INTERRUPTED = 130  # 128 + SIGINT
 
 
 def add_parser(commands: Commands) -> None:

@@ -14,7 +14,18 @@ from ..networks.painter import STYLE_SIZE, Painter
 from ..networks.transformer import TransformationNetwork
 from ..paths import user_path
 from ..pictures import films, images
-from .command import Commands, add_command, add_overwrite, check_output, expect_memory, number, place, say, whole
+from .command import (
+    BAD_INPUT,
+    Commands,
+    add_command,
+    add_overwrite,
+    check_output,
+    expect_memory,
+    number,
+    place,
+    say,
+    whole,
+)
 
 ONE_STYLE_BYTES, ANY_STYLE_BYTES = 420, 1300  # of memory a pixel, measured at 512 to 2048 pixels a side
 
@@ -116,7 +127,7 @@ def _paint_all(jobs: dict[Path, str], arguments: argparse.Namespace) -> int:
     say(f"wrote {len(waiting) - len(unread)} of {len(jobs)} into {arguments.out}{more}")
     if unread:
         say("nst-lesson: not painted:", *(f"  {reason}" for reason in unread), error=True)
-    return 2 if unread else 0
+    return BAD_INPUT if unread else 0
 
 
 def _jobs(photos: list[str], out: Path) -> dict[Path, str]:

@@ -47,7 +47,7 @@ from ..networks.transformer import TransformationNetwork
 from ..paths import locked
 from ..pictures.images import load_image, save_image, style_names
 from ..pictures.photographs import Photographs
-from .command import Commands, Parser, add_command, check_output, number, place, say, short, whole
+from .command import SIGNALED, Commands, Parser, add_command, check_output, number, place, say, short, whole
 
 WIDTHS: dict[type, float] = {TransformationNetwork: 0.5, AnyStyleNetwork: 1.0}  # of a new network
 PAINTINGS: dict[type, str] = {TransformationNetwork: "one painting", AnyStyleNetwork: "any painting"}
@@ -198,7 +198,7 @@ def _train(options: argparse.Namespace, device: str, training: Training, photo: 
         say(f"to paint with it: nst-lesson stylize PHOTO --model {model}{style} -o painted.png")
         if stopped:
             say(f"stopped after step {index}; the same command goes on from there")
-    return 128 + stopped[0] if stopped else 0
+    return SIGNALED + stopped[0] if stopped else 0
 
 
 def _write(out: Path, training: Training, photo: Tensor | None) -> None:

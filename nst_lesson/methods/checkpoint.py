@@ -31,7 +31,7 @@ class TrainingState:
     steps: int = 0  # of the whole training: what its learning rate falls by
     first: dict[str, float] = field(default_factory=dict)  # the terms of the loss at its first step
     skipped: set[str] = field(default_factory=set)  # files that could not be read
-    pictures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # {what they are: {name: size}}
+    pictures: Mapping[str, int] = field(default_factory=dict)  # the photographs: {name: size}
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Checkpoint:
         weights = below(NETWORK, tensors)
         if shapes_of(weights) != shapes_of(state.network.state_dict()):
             raise LessonError(f"the checkpoint {self.path} is of a network of another form: choose another folder")
-        changes = [self._changes(what, header["pictures"].get(what, {}), now) for what, now in state.pictures.items()]
+        changes = self._changes(header["pictures"], state.pictures)
         if header["step"] > state.steps:
             changes.append(f"the checkpoint is of step {header['step']} already, past the {state.steps} asked for")
         elif header["steps"] != state.steps and record.get("schedule") != "constant":
@@ -105,7 +105,7 @@ class Checkpoint:
         if state.scaler:
             state.scaler.load_state_dict(header["scaler"])
         state.step, state.first, state.skipped = header["step"], header["first"], set(header["skipped"])
-        return [line for line in changes if line]
+        return changes
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The header and the tensors of the file, as `save` wrote them. Raises LessonError for anything else."""
@@ -124,22 +124,22 @@ class Checkpoint:
             message = f"the checkpoint {self.path} cannot be read ({error}): delete it to start anew"
             raise LessonError(message) from None
 
-    def _changes(self, what: str, before: Mapping[str, int], now: Mapping[str, int]) -> str:
-        """What is no longer as it was, or "". Raises LessonError where none of the pictures is one of before."""
+    def _changes(self, before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+        """What is no longer as it was, in a line. Raises LessonError where none of the photographs is one of before."""
         gone = [name for name, size in before.items() if now.get(name) != size]
         new = [name for name in now if name not in before]
         if len(gone) == len(before):
             raise LessonError(
-                f"the checkpoint {self.path} is of another training (its {len(before)} {what}, such as "
+                f"the checkpoint {self.path} is of another training (its {len(before)} photographs, such as "
                 f"{next(iter(before), 'none')}, are not among the {len(now)} here): choose another folder"
             )
         if not gone and not new:
-            return ""
+            return []
         such = f" (such as {gone[0]})" if gone else ""
-        return (
-            f"{len(gone)} of the {len(before)} {what} of this training are gone or changed{such}, {len(new)} are new: "
-            "it goes on with those that are there"
-        )
+        return [
+            f"{len(gone)} of the {len(before)} photographs of this training are gone or changed{such}, {len(new)} are "
+            "new: it goes on with those that are there"
+        ]
 
     def _all_settings(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The settings as they will come back from the file."""

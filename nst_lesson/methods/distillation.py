@@ -6,7 +6,6 @@ channels). Nothing here ever forms the wide W F.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -29,9 +28,3 @@ def layer_errors(head: Tensor, g: Tensor, cross: Tensor, wanted: Tensor) -> tupl
     gram = (sg * sg.transpose(1, 2)).sum() - 2 * ((head.T @ wanted @ head) * g).sum()
     squares = wanted.square().sum()
     return feature / energy, (gram + squares) / squares
-
-
-def square_root(matrix: Tensor) -> Tensor:
-    """The symmetric square root of a positive semi-definite matrix, float32."""
-    values, vectors = torch.linalg.eigh(matrix.double())
-    return ((vectors * values.clamp_min(0).sqrt()) @ vectors.T).float()

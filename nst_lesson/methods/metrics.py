@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import LessonError, reason_of
 from ..networks.backbones import STYLE_LAYERS, layer_names
 from ..paths import user_path, write_text
 from ..pictures.images import check_same_size
@@ -60,7 +61,7 @@ def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Map
     """Write results.json into a run's folder: its settings, its results, peak memory, machine and versions.
 
     A space in a key becomes "_", a tensor of one number that number. Other values must be JSON's own types; another
-    tensor or NaN raises (ValueError, TypeError), and nothing is written.
+    tensor or NaN raises (ValueError, TypeError), and nothing is written. Raises LessonError where the file cannot be.
     """
     record = {
         "settings": _plain(settings),
@@ -71,7 +72,10 @@ def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Map
     }
     text = json.dumps(record, indent=1, allow_nan=False)
     path = user_path(folder) / "results.json"
-    write_text(path, text + "\n")
+    try:
+        write_text(path, text + "\n")
+    except OSError as error:
+        raise LessonError(f"cannot write {path} ({reason_of(error)}): choose another folder") from None
     return path
 
 

@@ -273,8 +273,8 @@ def stand_ins(backbone: Backbone, layers: str | Iterable[str]) -> dict[str, str]
 def fetch_weights(name: str) -> Path:
     """Make sure, ahead of class, that the weights of a backbone are on this disk, and return where.
 
-    Found, downloaded and checked as the module `weights` says, and loaded once. Raises ParameterError for an unknown
-    name or a backbone without a download, WeightsError where the weights cannot be had.
+    Found, downloaded and checked as the module `weights` says, and loaded once. Raises ParameterError for a name that
+    is not one of `published_names`, WeightsError where the weights cannot be had.
     """
     if name in BACKBONES and name not in VGG_WEIGHTS:
         raise ParameterError(f"{name!r} needs no download")
@@ -321,15 +321,22 @@ def normalize_filters(vgg: VGG, images: Iterable[Tensor]) -> None:
             before = scale
 
 
+def published_names() -> tuple[str, ...]:
+    """The backbones whose weights are downloaded: those in VGG_WEIGHTS, and others of torchvision."""
+    from torchvision import models
+
+    return (*VGG_WEIGHTS, *models.list_models(module=models, exclude=[*OTHER_LAYOUTS, *VGG_WEIGHTS]))
+
+
 def _published(name: str) -> WeightsEnum:
     """torchvision's entry for a backbone's weights. Raises ParameterError for a name that has none."""
     from torchvision import models
 
     if name in VGG_WEIGHTS:
         return models.get_weight(VGG_WEIGHTS[name])
-    others = models.list_models(module=models, exclude=[*OTHER_LAYOUTS, *VGG_WEIGHTS])
-    if name not in others:
-        raise unknown("backbone", name, (*BACKBONES, *others))
+    names = published_names()
+    if name not in names:
+        raise unknown("backbone", name, dict.fromkeys((*BACKBONES, *names)))
     return models.get_model_weights(name).DEFAULT
 
 

@@ -54,7 +54,11 @@ def moments(features: Tensor) -> Moments:
     return mean, centered @ centered.mT / pixels.shape[2]
 
 
-def square_root(matrix: Tensor) -> Tensor:
-    """The symmetric square root of symmetric positive semi-definite matrices (B, C, C); EPSILON keeps it invertible."""
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors @ torch.diag_embed(values.clamp_min(EPSILON).sqrt()) @ vectors.mT
+def square_root(matrix: Tensor, smallest: float = EPSILON) -> Tensor:
+    """The symmetric square root of symmetric positive semi-definite matrices (..., C, C), computed in 64 bits.
+
+    Eigenvalues below `smallest` are taken to have that value, which keeps the root invertible.
+    """
+    values, vectors = torch.linalg.eigh(matrix.double())
+    root = vectors @ torch.diag_embed(values.clamp_min(smallest).sqrt()) @ vectors.mT
+    return root.to(matrix.dtype)

@@ -64,9 +64,9 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
     bundled photographs, or of the pictures named in `bundled`. A sample is asked for
     as (epoch, index), or as index alone in epoch 0; what is drawn for it depends on that and on `seed` alone, so that
     workers, processes and a resumed run draw the same. A file that cannot be read is replaced by the next one that can;
-    its name comes with the sample. `pictures` says what there is, wherever the folder lies: {"photographs": {name below
-    the folder: bytes of the file}}, or pixels of a bundled picture. Raises ParameterError where a folder has no image
-    files, and for a size, seed or number of crops that makes no sense.
+    its name comes with the sample. `pictures` says what there is, wherever the folder lies: {name below the folder:
+    bytes of the file}, or pixels of a bundled picture. Raises ParameterError where a folder has no image files, and for
+    a size, seed or number of crops that makes no sense.
     """
 
     def __init__(
@@ -92,12 +92,11 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
             if not found:
                 raise ParameterError(f"no images ({' '.join(READ_SUFFIXES)}) below the folder {folder}")
             self.files = [str(path) for path in found]
-            sizes = {path.relative_to(root).as_posix(): path.lstat().st_size for path in found}
+            self.pictures = {path.relative_to(root).as_posix(): path.lstat().st_size for path in found}
         else:
             names = [bundled] if isinstance(bundled, str) else bundled or photo_names()
             self.bundled = [load_image(name) for name in names]
-            sizes = {name: image[0, 0].numel() for name, image in zip(names, self.bundled, strict=True)}
-        self.pictures = {"photographs": sizes}
+            self.pictures = {name: image[0, 0].numel() for name, image in zip(names, self.bundled, strict=True)}
         self.length = len(self.files) or crops
 
     def __len__(self) -> int:
