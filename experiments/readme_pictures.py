@@ -1,9 +1,9 @@
 """Paint the pictures of the README with the package itself: `python experiments/readme_pictures.py`.
 
-They go into docs/; all three take a quarter of an hour on two cores.
+They go into docs/; all three take a quarter of an hour on two cores. The first two are what `nst-lesson paint` makes:
 
-    first.jpg     a photograph, a painting and what `nst-lesson paint` makes of them with its defaults
-    gallery.jpg   every bundled photograph in every bundled style at 384 pixels, with WEIGHTS in place of the default
+    first.jpg     of a photograph and a painting, with its defaults
+    gallery.jpg   of every bundled photograph in every bundled style at 384 pixels, with WEIGHTS in place of the default
     fast.jpg      every bundled photograph through every fast network, one pass each at 512 pixels
 
 `python experiments/readme_pictures.py fast.jpg` paints only that one.
@@ -12,12 +12,14 @@ They go into docs/; all three take a quarter of an hour on two cores.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageOps
 
 import nst_lesson as nst
+from nst_lesson.cli.main import main as nst_lesson
 
 OUT = Path(__file__).resolve().parents[1] / "docs"
 GAP = 6
@@ -44,23 +46,25 @@ def sheet(rows: list[list[torch.Tensor | None]], cell: tuple[int, int], path: Pa
     print(path.name, canvas.size)
 
 
-def paint(photo: str, style: str, size: int, steps: int, **weights: float) -> torch.Tensor:
-    """The last picture of a transfer at half and at full size, as `nst-lesson paint` does it."""
-    content, painting = nst.load_image(photo, size), nst.load_image(style, size)
-    *_, last = nst.coarse_to_fine(content, painting, nst.load_backbone("pocket"), levels=2, steps=steps, **weights)
-    return last.image
+def paint(photo: str, style: str, *options: str) -> torch.Tensor:
+    """The picture (1, 3, H, W) that `nst-lesson paint` makes of a photograph and a painting."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "painted.png")
+        if status := nst_lesson(["paint", photo, "--style", style, "-o", str(file), *options]):
+            raise SystemExit(status)
+        return nst.load_image(file)
 
 
 def first(path: Path) -> None:
     """A photograph, a painting and the result."""
     photo, style = nst.load_image("coffee", 512), nst.load_image("nocturne", 512)
-    sheet([[photo, style, paint("coffee", "nocturne", 512, 200)]], (480, 320), path)
+    sheet([[photo, style, paint("coffee", "nocturne")]], (480, 320), path)
 
 
-def weight_of(photo: str, style: str) -> dict[str, float]:
-    """The style weight of a pair, as a keyword; nothing for the default."""
+def weight_of(photo: str, style: str) -> list[str]:
+    """The style weight of a pair, as an option of the command; nothing for the default."""
     found = [WEIGHTS[name] for name in (photo, style) if name in WEIGHTS]
-    return {"style_weight": min(found)} if found else {}
+    return ["--style-weight", str(min(found))] if found else []
 
 
 def gallery(path: Path) -> None:
@@ -68,7 +72,8 @@ def gallery(path: Path) -> None:
     styles = nst.style_names()
     rows = [[None, *(nst.load_image(style, 384) for style in styles)]]
     for photo in nst.photo_names():
-        painted = (paint(photo, style, 384, 150, **weight_of(photo, style)) for style in styles)
+        options = ("--size", "384", "--steps", "150")
+        painted = (paint(photo, style, *options, *weight_of(photo, style)) for style in styles)
         rows.append([nst.load_image(photo, 384), *painted])
     sheet(rows, (240, 200), path)
 

@@ -90,15 +90,17 @@ def check_output(out: Path, inputs: Iterable[str | None], overwrite: bool) -> No
         raise LessonError(f"{out} is there already: choose another name, or add --overwrite")
 
 
-def expect_memory(sides: tuple[int, int], each: int, option: str) -> None:
+def expect_memory(sides: tuple[int, int], each: int, option: str, margin: int = 0) -> None:
     """Raise LessonError where a picture of these sides is more than what is free, at `each` bytes of memory a pixel.
 
-    It names an `option` and the longer side in pixels that fits. Systems promise more memory than they have and then
-    end the process, so that waiting for an error is not an option.
+    `margin` pixels are added to it at each border. The message names an `option` and the longer side in pixels that
+    fits. Systems promise more memory than they have and then end the process, so that waiting for an error is not an
+    option.
     """
-    needed, free = sides[0] * sides[1] * each, psutil.virtual_memory().available
+    framed = [side + 2 * margin for side in sides]
+    needed, free = framed[0] * framed[1] * each, psutil.virtual_memory().available
     if needed > free:
-        fits = int(max(sides) * (free / needed) ** 0.5) // 10 * 10
+        fits = max(0, int(max(framed) * (free / needed) ** 0.5) - 2 * margin) // 10 * 10
         raise LessonError(
             f"this takes about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free: {option} {fits}"
         )

@@ -17,7 +17,7 @@ from ..methods.objective import STYLE_WEIGHT, Style
 from ..networks.backbones import load_backbone, resolve_device
 from ..paths import sweep, user_path
 from ..pictures.colors import keep_luminance
-from ..pictures.images import check_format, load_image, save_image
+from ..pictures.images import check_format, load_image, save_image, with_margin, without_margin
 from .command import (
     INTERRUPTED,
     Commands,
@@ -33,6 +33,9 @@ from .command import (
 )
 
 SMALL = 192  # shorter side in pixels: at half of less, deep layers have little to see
+# Mirrored pixels around the photograph while it is painted: at a border the layers see the zeros of their padding, and
+# strokes fade there.
+MARGIN = 16
 SIZE = 512  # longer side of the picture and of the paintings in pixels
 # Bytes of memory a pixel, measured on a CPU (at 512 and 768 pixels, plus what L-BFGS remembers): pocket, and VGG-19.
 POCKET_BYTES, OTHER_BYTES = 1700, 3800
@@ -76,21 +79,22 @@ def run(arguments: argparse.Namespace) -> int:
     photo = load_image(arguments.photo, arguments.size, device=device)
     if device == "cpu":
         each = POCKET_BYTES if arguments.backbone == "pocket" else OTHER_BYTES
-        expect_memory((photo.shape[2], photo.shape[3]), each, "try --size")
+        expect_memory((photo.shape[2], photo.shape[3]), each, "try --size", MARGIN)
     paintings = [load_image(name, arguments.size, device=device) for name in names]
     masks = _masks(arguments.mask, len(paintings), photo)
     shares = weights if arguments.mask else [weight / sum(weights) for weight in weights]
     styles = {
-        f"style {number}": (share, Style(painting, where=mask))
+        f"style {number}": (share, Style(painting, where=mask if mask is None else with_margin(mask, MARGIN)))
         for number, (share, painting, mask) in enumerate(zip(shares, paintings, masks, strict=True), 1)
     }
     sweep(out.parent)
     levels = arguments.levels or min(1 if min(photo.shape[2:]) < SMALL else 2, arguments.steps)
     options = {name: getattr(arguments, name) for name in ("steps", "start", "seed", "style_weight")}
-    step, status, work = None, 0, _Work(arguments.steps, levels, photo)
+    framed = with_margin(photo, MARGIN)
+    step, status, work = None, 0, _Work(arguments.steps, levels, framed)
     backbone = load_backbone(arguments.backbone, device=device)
     try:
-        for step in coarse_to_fine(photo, styles, backbone, levels=levels, **options):
+        for step in coarse_to_fine(framed, styles, backbone, levels=levels, **options):
             if work.report(step):
                 _write(step, photo, arguments)
     except KeyboardInterrupt:
@@ -171,5 +175,7 @@ class _Work:
 
 def _write(step: Step, photo: Tensor, arguments: argparse.Namespace) -> None:
     """The picture so far, in the size and, if that is wanted, the colors of the photograph."""
-    image = F.interpolate(step.image, photo.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+    framed = [side + 2 * MARGIN for side in photo.shape[2:]]
+    image = F.interpolate(step.image, framed, mode="bicubic", antialias=True).clamp(0, 1)
+    image = without_margin(image, MARGIN)
     save_image(keep_luminance(image, photo) if arguments.keep_colors else image, arguments.out)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ParameterError, check_counts, unknown
-from ..pictures.images import check_values
+from ..pictures.images import check_values, with_margin, without_margin
 from .upsampling import upsampling
 
 STRIDE = 4  # two convolutions halve the picture: inside, sides are multiples of 4
@@ -121,17 +121,17 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
             if image[0, 0].numel() <= tile**2:
                 return painted_whole(network, image).to(kind)
             pieces = []
-            for one in _with_margin(image).split(1):
+            for one in with_margin(image, MARGIN).split(1):
                 normalized = _with_statistics_of(network, list(_sample(one, tile // 2)))
                 pieces.append(_in_tiles(normalized, one, tile))
-            return _without_margin(torch.cat(pieces)).to(kind)
+            return without_margin(torch.cat(pieces), MARGIN).to(kind)
     finally:
         network.train(was_training)
 
 
 def painted_whole(network: nn.Module, image: Tensor) -> Tensor:
     """Images (B, 3, H, W) painted in one piece, mirrored at the borders and without the weave: the same shape."""
-    return _without_margin(unweave(network(_with_margin(image))))
+    return without_margin(unweave(network(with_margin(image, MARGIN))), MARGIN)
 
 
 def unweave(image: Tensor) -> Tensor:
@@ -150,15 +150,6 @@ def unweave(image: Tensor) -> Tensor:
         weave = F.pad(weave, [WEAVE_REACH] * 4, mode="replicate")
         weave = F.avg_pool2d(weave, 2 * WEAVE_REACH + 1, 1)
     return (x - F.pixel_shuffle(weave, STRIDE))[:, :, :height, :width].clamp(0, 1)
-
-
-def _with_margin(image: Tensor) -> Tensor:
-    """Images (B, 3, H, W) with MARGIN pixels more at each border: mirrored, or repeated where there are too few."""
-    return F.pad(image, [MARGIN] * 4, mode="reflect" if min(image.shape[2:]) > MARGIN else "replicate")
-
-
-def _without_margin(image: Tensor) -> Tensor:
-    return image[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def _full(side: int) -> int:

@@ -217,6 +217,16 @@ def check_values(**images: Tensor) -> None:
             raise ParameterError(f"{name} {far}")
 
 
+def with_margin(image: Tensor, margin: int) -> Tensor:
+    """Images (B, C, H, W) with so many pixels more at each border: mirrored, or repeated where there are too few."""
+    return F.pad(image, [margin] * 4, mode="reflect" if min(image.shape[2:]) > margin else "replicate")
+
+
+def without_margin(image: Tensor, margin: int) -> Tensor:
+    """Images (B, C, H, W) without so many pixels at each border."""
+    return image[:, :, margin:-margin, margin:-margin]
+
+
 def check_same_size(**images: Tensor) -> None:
     """Raise ParameterError unless all pictures have one height and width."""
     sizes = {name: tuple(image.shape[2:]) for name, image in images.items()}
