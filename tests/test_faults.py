@@ -116,8 +116,8 @@ def test_a_pipe_is_refused_instead_of_waited_for(refused, tmp_path, arguments):
 def test_a_pipe_among_notebooks_stops_neither_marks_nor_runs(tmp_path, monkeypatch):
     (tmp_path / "class").mkdir()
     os.mkfifo(tmp_path / "class" / "anna.ipynb")
-    assert cli.main(["grade", str(tmp_path / "class"), "-o", str(tmp_path / "marks.csv")]) == 0
-    assert "a pipe" in (tmp_path / "marks.csv").read_text(encoding="utf-8")
+    assert cli.main(["grade", str(tmp_path / "class"), "-o", str(tmp_path / "grades.csv")]) == 0
+    assert "a pipe" in (tmp_path / "grades.csv").read_text(encoding="utf-8")
     assert results_in(tmp_path / "class") == {}
 
 

@@ -13,7 +13,7 @@ from nst_lesson import check
 from nst_lesson.cli import main as cli
 from nst_lesson.course import answers, judge
 from nst_lesson.course.files import lessons
-from nst_lesson.course.grade import grade, write_marks
+from nst_lesson.course.grade import grade, write_grades
 from nst_lesson.errors import LessonError
 
 LESSON = "04_gatys_style_transfer"
@@ -77,8 +77,8 @@ def test_a_class_is_marked_past_what_is_broken(tmp_path):
     odd = {"cell_type": "code", "metadata": {}, "source": 5, "outputs": [], "execution_count": None}
     odd = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [odd]}
     (handed_in / f"fay_{LESSON}.ipynb").write_text(json.dumps(odd))
-    write_marks(grade(handed_in), tmp_path / "marks.csv")
-    with (tmp_path / "marks.csv").open(newline="", encoding="utf-8-sig") as file:
+    write_grades(grade(handed_in), tmp_path / "grades.csv")
+    with (tmp_path / "grades.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     columns = [f"04 {name} ({task.points})" for name, task in TASKS.items() if task.lesson == "04"]
     assert list(rows["anna"]) == ["student", *columns, "sum", "notes"]
@@ -215,10 +215,10 @@ def test_a_right_answer_far_from_its_heading_counts(tmp_path):
 def test_the_command_writes_a_table_and_names_a_folder_without_notebooks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     notebook(tmp_path / "class" / f"anna_{LESSON}.ipynb", RIGHT + CHECK)
-    assert cli.main(["grade", "class", "-o", "marks.csv"]) == 0
-    assert "wrote marks.csv (1 students)" in capsys.readouterr().out
-    assert "anna,0,1,0,0,1," in (tmp_path / "marks.csv").read_text(encoding="utf-8-sig")
-    assert cli.main(["grade", "class", "-o", "marks.csv"]) == 2  # there already
+    assert cli.main(["grade", "class", "-o", "grades.csv"]) == 0
+    assert "wrote grades.csv (1 students)" in capsys.readouterr().out
+    assert "anna,0,1,0,0,1," in (tmp_path / "grades.csv").read_text(encoding="utf-8-sig")
+    assert cli.main(["grade", "class", "-o", "grades.csv"]) == 2  # there already
     (tmp_path / "empty").mkdir()
     with pytest.raises(LessonError, match="no notebooks"):
         grade(tmp_path / "empty")

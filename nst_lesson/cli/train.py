@@ -27,11 +27,13 @@ from torch import Tensor
 
 from ..errors import LessonError, ParameterError
 from ..methods.any_style import FEATURES_WEIGHT, reconstruction_loss
-from ..methods.checkpoint import Checkpoint
+from ..methods.checkpoint import EVERY, Checkpoint
 from ..methods.losses import NORMALIZATION
 from ..methods.training import (
+    BATCH_SIZE,
     FAST_LAYERS,
     FAST_WEIGHTS,
+    LEARNING_RATE,
     PRECISIONS,
     SCHEDULES,
     BatchLoss,
@@ -250,15 +252,16 @@ def _add(kinds: Commands, name: str, build: Callable, text: str) -> Parser:
     counts = {
         "size": (256, whole(16, 4096), "side of a crop in pixels"),
         "steps": (2000, whole(1, 10**9), "of the whole training"),
-        "batch-size": (4, whole(1, 4096), "photographs a step, in each process"),
+        "batch-size": (BATCH_SIZE, whole(1, 4096), "photographs a step, in each process"),
         "seed": (0, whole(0, 2**63 - 1), "for the first weights and for what is drawn"),
         "workers": (1, whole(0, 256), "processes that load photographs"),
-        "checkpoint-every": (1000, whole(1, 10**9), "steps between checkpoints"),
+        "checkpoint-every": (EVERY, whole(1, 10**9), "steps between checkpoints"),
         "report-every": (50, whole(1, 10**9), "steps between reports"),
     }
     for option, (default, kind, what) in counts.items():
         parser.add_argument(f"--{option}", type=kind, default=default, metavar="N", help=f"{what}; default: {default}")
-    parser.add_argument("--learning-rate", type=number(1e-9, 1e6), default=1e-3, help="default: 0.001")
+    rate, text = number(1e-9, 1e6), f"default: {LEARNING_RATE}"
+    parser.add_argument("--learning-rate", type=rate, default=LEARNING_RATE, metavar="NUMBER", help=text)
     text = "how the learning rate falls; default: cosine"
     parser.add_argument("--schedule", choices=SCHEDULES, default="cosine", help=text)
     parser.add_argument("--backbone", default="pocket", help="the loss network; default: pocket")

@@ -1,4 +1,4 @@
-"""`nst-lesson grade`: the marks of a class, one row a student and one column an exercise.
+"""`nst-lesson grade`: the grades of a class, one row a student and one column an exercise.
 
 Points are those of the difficulty (● 1, ●● 2, ●●● 3), given for an answer that passes our check. `answers.py` reads
 what was handed in, `judge.py` runs it.
@@ -47,7 +47,7 @@ def grade(folder: Path) -> dict[str, Student]:
         student = students.setdefault(name, Student())
         try:
             answers = read_answers(path, known)
-        except Exception as error:  # whatever is odd in one file, the class is marked
+        except Exception as error:  # whatever is odd in one file, the class is graded
             said = "" if isinstance(error, LessonError) else f"{path.name} is not a notebook of the course: "
             student.notes.append(printable(f"{said}{error}"))
             continue
@@ -62,7 +62,7 @@ def grade(folder: Path) -> dict[str, Student]:
     return students
 
 
-def write_marks(students: dict[str, Student], file: Path) -> None:
+def write_grades(students: dict[str, Student], file: Path) -> None:
     """Write a table as CSV: student, the exercises of every lesson that anybody handed in, sum, and notes."""
     order = list(tasks().values())
     handed_in = {task.lesson for student in students.values() for task in student.points}

@@ -19,6 +19,8 @@ from ..networks.models import NETWORK, TRAINING, below, describe
 from ..networks.weights import shapes_of
 from ..paths import atomic_path, user_path
 
+EVERY = 1000  # steps from one checkpoint to the next
+
 
 @dataclass
 class TrainingState:
@@ -45,7 +47,7 @@ class Checkpoint:
     """
 
     path: Path
-    every: int = 1000
+    every: int = EVERY
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -37,6 +37,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # the share of the learning 
     "constant": lambda done: 1.0,
     "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,  # Loshchilov & Hutter 2017, eq. 5, once down to zero
 }
+BATCH_SIZE, LEARNING_RATE = 4, 1e-3
 PATIENCE = 20  # steps that look dead before a training is given up
 RISEN = 5.0  # times the first loss: a step above it looks dead
 FLAT = 1e-5  # times the first total variation: what is left in a picture of one color
@@ -120,8 +121,8 @@ def train(
     photographs: Photographs,
     *,
     steps: int,
-    batch_size: int = 4,
-    learning_rate: float = 1e-3,
+    batch_size: int = BATCH_SIZE,
+    learning_rate: float = LEARNING_RATE,
     checkpoint: Checkpoint | str | Path | None = None,
     hardware: Hardware = CPU,
     schedule: str = "constant",
@@ -276,7 +277,7 @@ def _collate(samples: Sequence[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, batch_loss: BatchLoss, photographs: Photographs, *, count: int, batch_size: int = 4
+    network: nn.Module, batch_loss: BatchLoss, photographs: Photographs, *, count: int, batch_size: int = BATCH_SIZE
 ) -> dict[str, float]:
     """The mean terms of the loss over `count` samples of a validation or test set, the same ones at each call."""
     check_counts(count=count, batch_size=batch_size)
