@@ -1,4 +1,4 @@
-"""Marks: right answers get their points, whatever else the notebook does; no way to cheat or to crash it pays."""
+"""Grades: right answers get their points, whatever else the notebook does; no way to cheat or to crash it pays."""
 
 import csv
 import json
@@ -45,26 +45,20 @@ def test_every_exercise_of_the_course_has_points():
     assert TASKS["paint"].points == 3 and TASKS["paint"].lesson == "04"
 
 
-def test_no_folded_solution_is_refused_and_each_is_judged_right_with_other_inputs(tmp_path, monkeypatch):
-    """Without a process for each: the judge's own function, on the definitions that are read from a notebook."""
-
-    monkeypatch.setattr(torch, "Generator", torch.Generator)  # put back at the end
-    judge._reseed(12345)
+def test_every_folded_solution_gets_all_its_points_in_a_process_of_its_own(tmp_path):
     for lesson in lessons():
         cells = []
         for exercise in exercises(lesson):
             name = answers.CHECK.search(exercise.stub)[1]
             code = f"{exercise.solution}\n\nnst.check.{name}({name})\nprint('extra')"
             cells += [new_markdown_cell(f"### {exercise.title}"), new_code_cell(code)]
-        nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
-        found = answers.read_answers(tmp_path / "a.ipynb", TASKS)
-        assert len(found) == len(exercises(lesson))
-        for name, answer in found.items():
-            assert answer.objection == "", name
-            assert judge._judge(getattr(check, name).__wrapped__, answer, TASKS[name]) == "correct", name
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"anna_{lesson}.ipynb")
+    (student,) = grade(tmp_path).values()
+    assert student.notes == []
+    assert student.points == {task: task.points for task in TASKS.values()}
 
 
-def test_a_class_is_marked_past_what_is_broken(tmp_path):
+def test_a_class_is_graded_past_what_is_broken(tmp_path):
     handed_in = tmp_path / "class"
     cells = ("import os; 1 / 0", RIGHT, "while True: pass", CHECK, "x = open('me')")
     notebook(handed_in / f"anna_{LESSON}.ipynb", *cells)

@@ -38,6 +38,9 @@ FORBIDDEN: tuple[str, ...] = ("socket.", "subprocess.", "os.exec", "os.fork", "o
 FORBIDDEN += ("os.system", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.link", "os.symlink")
 FORBIDDEN += ("shutil.", "ctypes.", "urllib.", "webbrowser.", "sqlite3.", "gc.")
 
+# torch loads its compiler with the first optimizer. Now, since an answer's process may not: that reads and changes much.
+torch.optim.Adam([torch.zeros(1)])
+
 
 def verdict_on(answer: Answer, task: Task) -> str:
     """What our check says of an answer: "correct", "not attempted yet", "not yet - ..." or why it ended otherwise.
