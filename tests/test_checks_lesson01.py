@@ -44,6 +44,15 @@ def table(size, *, blocks=BLOCKS, pool=pool, side=lambda size, jump: size // jum
     return rows
 
 
+def pooled_early(size):
+    """Each pooling's window is in the field of the last convolution before it already."""
+    rows = table(size)
+    for block, (count, _) in enumerate(BLOCKS, 1):
+        name = f"conv{block}_{count}"
+        rows[name] = (*rows[name][:-1], rows[name][-1] + 2 ** (block - 1))
+    return rows
+
+
 def without(rows, layer):
     return {name: row for name, row in rows.items() if name != layer}
 
@@ -265,6 +274,9 @@ WRONG = [
     ("vgg_table", lambda size: table(size, pool=lambda field, jump: (field, jump)), "windows are forgotten"),
     ("vgg_table", lambda size: table(size, grow=3), "field of conv1_1 at size 224: it adds 3 jumps"),
     ("vgg_table", lambda size: table(size, start=0), "starts from 0"),
+    ("vgg_table", lambda size: table(size, grow=1), "or adds 1 jump per convolution"),
+    ("vgg_table", pooled_early, "field of conv1_2 at size 224: it adds a block's pooling before"),
+    ("name_the_mistake", lambda x: judge(x, least=-7), "a pale photograph, normalized twice"),
     ("pixels_seen", lambda layers, i: pixels(layers, i, padding=lambda p, jump: 0), "leaves out the padding"),
     ("pixels_seen", lambda layers, i: pixels(layers, i, padding=lambda p, jump: p), "counts the padding in pixels"),
     ("pixels_seen", lambda layers, i: pixels(layers, i, padding=lambda p, jump: -p * jump), "to the wrong side"),

@@ -139,6 +139,8 @@ WRONG = [
     ("covariance", lambda g, m: (g - m[:, :, None] * m[:, None]) * M / (M - 1), "M / (M - 1)"),
     ("covariance", lambda g, m: g - m.mean(0)[:, None] * m.mean(0), "one mean for the whole batch"),
     ("covariance", lambda g, m: g, "less mean i times mean j"),
+    ("covariance", lambda g, m: g - m.mT @ m, "the products of all pictures of the batch"),
+    ("covariance", lambda g, m: g - torch.outer(m[0], m[0]), "the means of the first picture"),
     ("covariance", lambda g, m: g.sub_(m[:, :, None] * m[:, None]), "modifies its input"),
     ("style_gradient", lambda f, a: gradient(f, a, mask=False), "lets nothing through"),
     ("style_gradient", lambda f, a: 2 * gradient(f, a), "twice the gradient"),

@@ -253,6 +253,7 @@ WRONG = [
     ("flicker", lambda f, s: pairs(f, s).abs(), "one number is expected"),
     ("median_seconds", lambda *a: timed(*a, warm=0), "the first run is timed, too"),
     ("median_seconds", lambda r, c, n: timed(r, c, n - 1), "times 6 runs"),
+    ("median_seconds", lambda r, c, n: timed(r, c, n - 1, choose=lambda s: sorted(s)[len(s) // 2]), "times 6 runs"),
     ("median_seconds", lambda *a: -timed(*a), "subtracts the later look"),
     ("median_seconds", lambda *a: timed(*a, warm=2), "calls run() 9 times"),
     ("median_seconds", lambda *a: timed(*a, choose=statistics.mean), "takes the mean"),

@@ -103,6 +103,18 @@ def unclamped(content, style):
     return (moved + theirs.mean(1, keepdim=True)).view_as(content)
 
 
+def unclamped_style(content, style):
+    """Right for the photograph; of the painting's eigenvalues, rounding takes some of those that are 0 below."""
+
+    def power(x, exponent, least):
+        values, vectors = torch.linalg.eigh(x.cov(correction=0))
+        return vectors @ torch.diag(values.clamp_min(least) ** exponent) @ vectors.T
+
+    mine, theirs = (x[0].flatten(1) for x in (content, style))
+    moved = power(theirs, 0.5, -1.0) @ power(mine, -0.5, 1e-5) @ (mine - mine.mean(1, keepdim=True))
+    return (moved + theirs.mean(1, keepdim=True)).view_as(content)
+
+
 def entry_by_entry(content, style):
     """Roots of the covariances' entries."""
     mine, theirs = (x[0].flatten(1) for x in (content, style))
@@ -191,6 +203,24 @@ def changes_them(given, weights):
     for mean, _ in given:
         mean.mul_(2)
     return blended(given, weights)
+
+
+def changes_weights(given, weights):
+    whole = sum(weights)
+    for number in range(len(weights)):
+        weights[number] /= whole
+    return blended(given, weights)
+
+
+def stopped_early(losses, patience):
+    """Looks at the patience before it looks at the loss."""
+    best = 0
+    for index, loss in enumerate(losses):
+        if index - best >= patience:
+            break
+        if loss < losses[best]:
+            best = index
+    return best
 
 
 def kept(losses, patience, better=lambda new, old: new < old, late=0):
@@ -326,6 +356,7 @@ WRONG = [
     ("whiten_color", entry_by_entry, "NaN or inf"),
     ("whiten_color", unclamped, "without any variance"),
     ("whiten_color", by_cholesky, "the map is another one"),
+    ("whiten_color", unclamped_style, "fewer positions than channels"),
     ("blend_moments", lambda m, w: blended(m, w, normalize=False), "not divided by their sum"),
     ("blend_moments", lambda m, w: blended(m, [x / len(w) for x in w], normalize=False), "number of paintings"),
     ("blend_moments", lambda m, w: blended(m, torch.tensor(w).softmax(0).tolist()), "softmax"),
@@ -338,6 +369,7 @@ WRONG = [
     ("blend_moments", lambda m, w: tuple(x.abs() for x in blended(m, w)), "it is not the sum of share * mean"),
     ("blend_moments", lambda m, w: blended(m, w)[0], "two tensors"),
     ("blend_moments", changes_them, "modifies the moments"),
+    ("blend_moments", changes_weights, "modifies the list of weights"),
     ("stop_early", lambda losses, patience: losses.index(min(losses)), "after the stop"),
     ("stop_early", lambda losses, n: losses.index(min(losses[: n + 1])), "counts from the first look"),
     ("stop_early", against_the_last, "below all before it"),
@@ -346,6 +378,8 @@ WRONG = [
     ("stop_early", where_it_stops, "where training stops"),
     ("stop_early", last_where_nothing_stops_it, "return the best so far"),
     ("stop_early", lambda losses, patience: kept(losses, patience, late=1), "one look too long"),
+    ("stop_early", stopped_early, "one look too early"),
+    ("stop_early", lambda losses, patience: kept(losses, patience, late=-1), "one look too early"),
     ("stop_early", lambda losses, patience: kept(losses, patience) + 1, "counts looks from 1"),
     ("stop_early", lambda losses, patience: losses[kept(losses, patience)], "returns the loss"),
     ("stop_early", lambda losses, patience: kept(losses, patience, lambda new, old: new <= old), "not a new best"),

@@ -144,6 +144,13 @@ def levels(paint, photos, paintings, *, first=None, again=False, enlarge=larger,
     return result
 
 
+def to_the_paintings_size(paint, photos, paintings):
+    result = photos[0]
+    for number, (photo, painting) in enumerate(zip(photos, paintings, strict=True)):
+        result = paint(photo, painting, larger(result, painting if number else photo).clamp(0, 1))
+    return result
+
+
 RIGHT = [
     ("swap_luminance", through_yiq),
     ("swap_luminance", lambda a, b: (bright(a) + (b - bright(b))).clamp(min=0, max=1)),
@@ -247,6 +254,12 @@ WRONG = [
         "of the last level",
     ),
     ("from_coarse_to_fine", lambda paint, f, p: levels(paint, f, p)[:0].tolist() or None, "returns None"),
+    (
+        "from_coarse_to_fine",
+        lambda paint, f, p: levels(lambda a, b, s: paint(b, a, s), f, p),
+        "photo and painting are swapped",
+    ),
+    ("from_coarse_to_fine", to_the_paintings_size, "to the size of the next photo"),
     ("nearest_patch", lambda a, b: (a @ b.T).argmax(1), "does not normalize"),
     ("nearest_patch", lambda a, b: (F.normalize(a) @ b.T).argmax(1), "does not normalize"),
     ("nearest_patch", lambda a, b: torch.cdist(a, b).argmin(1), "Euclidean"),

@@ -232,6 +232,7 @@ WRONG = [
     ("multiply_adds", lambda *a: cost(*a, narrow=lambda i, o, n: 1), "forgets the input channels"),
     ("multiply_adds", lambda *a: cost(*a) + 1, "is right: 9 * channels in"),
     ("multiply_adds", lambda *a: [cost(*a)] * 2, "one number is expected"),
+    ("multiply_adds", lambda *a: torch.tensor(0) + cost(*a), "it returns a tensor: add up plain numbers"),
     ("best_head", lambda f, t: products(t, f), "it returns C = T F'"),
     ("best_head", lambda f, t: nst.distillation.products(t, f).mean(0), "it returns C = T F'"),
     ("best_head", lambda f, t: solved(f, t).T, "the transpose of a head"),

@@ -33,6 +33,7 @@ def name_the_mistake(answer: Callable[[Tensor], str]) -> None:
     generator = torch.Generator().manual_seed(1)
     kinds = {"ordinary": (0, 1), "dark": (0, 0.55), "bright": (0.15, 1), "dull": (0.1, 0.6), "night": (0, 0.25)}
     kinds |= {"foggy": (0.2, 0.35)}  # little contrast: its normalized range is less than 1
+    kinds |= {"pale": (0.27, 0.8)}  # normalized twice it goes no lower than -6.2
     for kind, (least, most) in kinds.items():
         photo = least + (most - least) * torch.rand(1, 3, 5, 7, generator=generator)
         photo[0, 0, 0, 0] = least  # most pictures have a pixel of exactly 0
@@ -114,6 +115,12 @@ def _expect_layers(result: Iterable[str], right: Iterable[str]) -> None:
         raise Wrong(f"VGG-19 has no convolution {extra[0]!r}: list its sixteen convolutions only")
 
 
+_TOO_LARGE = {
+    True: "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2",
+    False: "it adds a block's pooling before the block's last convolution: the pooling comes after it",
+}
+
+
 def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, dict[str, float]]:
     """{column: {mistake: the number that it gives}} of a layer with n channels in, and the right numbers in `row`."""
     m, side, weights = row["channels"], row["side"], 9 * n * row["channels"]
@@ -158,8 +165,9 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
                 1 + 2 * convolutions + block
             ),
             "the jump does not grow, and the poolings' own windows are forgotten": 1 + 2 * convolutions,
-            "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2": row["field"] + jump,
-            "it starts from 0: without any layers, a position sees one pixel": row["field"] - 1,
+            _TOO_LARGE[layer == "conv1_1"]: row["field"] + jump,
+            "it starts from 0, or adds 1 jump per convolution: without any layers a position sees one pixel, and each "
+            "convolution adds 2 jumps": row["field"] - 1,
         },
     }
 

@@ -89,6 +89,8 @@ def covariance(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         "it subtracts M times too much: the Gram matrix is divided by M": grams - m * product,
         "it also multiplies by M / (M - 1): only subtract": wanted * m / (m - 1),
         "it takes one mean for the whole batch: each picture has its own": grams - of_all[:, None] * of_all,
+        "it adds up the products of all pictures of the batch: each picture has its own": grams - mean.T @ mean,
+        "it takes the means of the first picture for all of the batch: each picture has its own": grams - product[:1],
     }
     expect_value(result, wanted, named, "entry (i, j) is not that of the Gram matrix less mean i times mean j")
 

@@ -134,6 +134,9 @@ def whiten_color(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     otherwise = "features with hardly any variance come out wrong: divide covariances by the number of positions "
     otherwise += "alone, and raise eigenvalues below 1e-5 to that (.clamp_min(1e-5)), before they get a power"
     expect_value(call(answer, faint, style), _wct(faint.double(), style.double()), {}, otherwise, 1e-3)
+    wide, small = torch.randn(1, 24, 6, 8, generator=generator), torch.randn(1, 24, 2, 3, generator=generator)
+    if not call(answer, wide, small).isfinite().all():  # rounding takes some of its eigenvalues of 0 below
+        raise Wrong("a painting with fewer positions than channels gives NaN: raise its eigenvalues to 1e-5 as well")
 
 
 @exercise(otherwise=_blended)
@@ -146,10 +149,12 @@ def blend_moments(answer: Callable[[Sequence[Moments], Sequence[float]], Moments
     ]
     weights = [2.0, 1.0, 5.0]
     copies = [(mean.clone(), deviation.clone()) for mean, deviation in given]
-    reply = call(answer, copies, list(weights))
+    reply = call(answer, copies, handed := list(weights))
     same = all(torch.equal(a, b) for m, n in zip(copies, given, strict=True) for a, b in zip(m, n, strict=True))
     if not same:
         raise Wrong("it modifies the moments that it was given: build new tensors")
+    if handed != weights:
+        raise Wrong("it modifies the list of weights that it was given: build a new one")
     if not isinstance(reply, (tuple, list)) or len(reply) != 2:
         raise Wrong(f"it returns a {type(reply).__name__}; two tensors, mean and deviation, are expected")
     result = torch.cat([expect_tensor(part, (1, 4, 1, 1)) for part in reply])
@@ -186,6 +191,7 @@ def stop_early(answer: Callable[[Sequence[float], int], int]) -> None:
         ([1.0, 2.0, 0.5], 1),
         ([3.0, 5.0, 4.0, 5.0, 4.0, 1.0], 3),
         ([3.0, 1.0, 2.0], 3),
+        ([5.0, 4.0, 3.0, 2.0, 2.5, 1.0], 2),
     ]
     replies = [call(answer, list(losses), patience) for losses, patience in cases]
     try:

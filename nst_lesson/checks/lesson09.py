@@ -152,13 +152,17 @@ def nearest_patch(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 def from_coarse_to_fine(answer: Callable[[Painter, Sequence[Tensor], Sequence[Tensor]], Tensor]) -> None:
     """answer(paint, photos, paintings) must call paint(photo, painting, start) from small to large, and chain it."""
     generator = torch.Generator().manual_seed(13)
-    sizes = ((4, 6), (8, 12), (15, 24))
-    photos, paintings = ([torch.rand(1, 3, *size, generator=generator) for size in sizes] for _ in range(2))
+    photos, paintings = (
+        [torch.rand(1, 3, *size, generator=generator) for size in sizes]
+        for sizes in (((4, 6), (8, 12), (15, 24)), ((5, 6), (9, 12), (18, 24)))
+    )
     given: list[tuple[Tensor, Tensor, Tensor]] = []
     results: list[Tensor] = []
 
     def paint(photo: Tensor, painting: Tensor, start: Tensor) -> Tensor:
         expect_tensor(start, tuple(start.shape))
+        if any(photo.shape == other.shape and torch.equal(photo, other) for other in paintings):
+            raise Wrong("photo and painting are swapped: call paint(photo, painting, start)")
         if start.shape != photo.shape:
             told = f"{tuple(start.shape[2:])} where the photo has {tuple(photo.shape[2:])}"
             raise Wrong(f"a level starts from a picture of {told}: enlarge the result to the size of the next photo")

@@ -55,6 +55,8 @@ def multiply_adds(answer: Callable[[Channels, int, int], int]) -> None:
             "9 * channels in * channels out * height * width of the output, added up over the convolutions"
         ),
     )
+    if isinstance(replies[0], Tensor):
+        raise Wrong("it returns a tensor: add up plain numbers, beginning with 0")
     if any(isinstance(reply, float) for reply in replies):
         raise Wrong(f"it returns the float {replies[0]!r}: multiply-adds are counted, so keep to int (// halves)")
 

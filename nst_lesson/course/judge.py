@@ -38,7 +38,7 @@ FORBIDDEN: tuple[str, ...] = ("socket.", "subprocess.", "os.exec", "os.fork", "o
 FORBIDDEN += ("os.system", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.link", "os.symlink")
 FORBIDDEN += ("shutil.", "ctypes.", "urllib.", "webbrowser.", "sqlite3.", "gc.")
 
-# torch loads its compiler with the first optimizer. Now, since an answer's process may not: that reads and changes much.
+# torch loads its compiler with the first optimizer: now, since an answer's process may not read and change so much.
 torch.optim.Adam([torch.zeros(1)])
 
 
