@@ -77,6 +77,25 @@ def clears_before_the_step(start, objective, steps, lr):
     return image.detach()
 
 
+def best_seen(start, objective, steps, lr):
+    image, best = start.clone().requires_grad_(), None
+    solver = torch.optim.Adam([image], lr=lr)
+    for _ in range(steps):
+        solver.zero_grad()
+        loss = objective(image)
+        if best is None or loss < best[0]:
+            best = loss.item(), image.detach().clone()
+        loss.backward()
+        solver.step()
+        image.data.clamp_(0, 1)
+    return best[1]
+
+
+def by_position(features):
+    """Positions times positions."""
+    return features.flatten(2).mT @ features.flatten(2)
+
+
 def share_of(gram, wanted):
     return (gram - wanted).square().sum() / wanted.square().sum()
 
@@ -159,6 +178,9 @@ WRONG = [
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 5 * 54**2), "by N, not by its square"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 25 * 54), "by M, not by its square"),
     ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / (4 * 25 * 54**4), "by M already"),
+    ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).square().sum() / 4 * 5**2 * 54**2, "in brackets"),
+    ("gatys_style_term", lambda f, a: (gram(f) - gram(a)).sum() / (4 * 25 * 54**2), "does not square"),
+    ("gatys_style_term", lambda f, a: (by_position(f) - by_position(a)).square().sum() / (4 * 25 * 54**2), "take F F'"),
     ("gatys_style_term", lambda f, a: share_of(gram(f), gram(a)), "relative to the painting's"),
     ("gatys_style_term", lambda f, a: (f - a).square().sum() / (4 * 25 * 54**2), "compare their Gram matrices"),
     ("paint", lambda *a: adam(*a, clear=False), "never clears the gradient"),
@@ -182,6 +204,7 @@ WRONG = [
     ("paint", paints_under_no_grad, "under torch.no_grad(): only the clamp"),
     ("paint", forgets_the_gradient, "begin with start.clone().requires_grad_()"),
     ("paint", lambda s, f, n, lr: (adam(s, f, n, lr), s)[1], "returns the picture that it was given"),
+    ("paint", best_seen, "the picture of an earlier step"),
     ("paint", clears_before_the_step, "step 1 leaves the picture as it was"),
 ]
 

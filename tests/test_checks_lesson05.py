@@ -114,6 +114,7 @@ WRONG = [
         "it keeps (0.45, 0.58), although (0.3, 0.5)",
     ),
     ("effect", lambda a, b: (a.sort(), 1.0)[1], "changes the lists"),
+    ("effect", lambda a, b: numpy.ptp(a) / abs(median(b) - median(a)), "upside down"),
     ("effect", lambda a, b: abs(median(b) - median(a)) / (a[-1] - a[0]), "the last minus the first"),
     ("effect", lambda a, b: abs(median(b) - median(a)) / abs(a[-1] - a[0]), "the last minus the first"),
     ("effect", lambda a, b: median(abs(y - x) for x, y in zip(a, b, strict=False)) / numpy.ptp(a), "pairs the runs"),

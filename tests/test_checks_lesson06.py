@@ -161,6 +161,28 @@ def with_smoothness(network, *a, weight=5, count=1):
     return combined(right_loss)(network, *a) + weight * nst.total_variation(network(a[0])) / count
 
 
+def padded_at_two_sides(x, weight, bias):
+    margin = weight.shape[-1] // 2
+    return F.conv2d(F.pad(F.interpolate(x, scale_factor=2), (margin, 0, margin, 0), mode="reflect"), weight, bias)
+
+
+def tiled(x, weight, bias):
+    return F.conv2d(F.pad(x.repeat(1, 1, 2, 2), [weight.shape[-1] // 2] * 4, mode="reflect"), weight, bias)
+
+
+def style_turned_around(network, photographs, vgg, grams):
+    mine, theirs = vgg(network(photographs), ["relu3_3", *grams]), vgg(photographs, ["relu3_3"])
+    style = sum(
+        nst.style_loss(gram.expand(len(photographs), -1, -1), nst.gram_matrix(mine[k])) for k, gram in grams.items()
+    )
+    return (nst.content_loss(mine["relu3_3"], theirs["relu3_3"]) + 10 * style / len(grams)) / len(photographs)
+
+
+def without_content_layer(network, photographs, vgg, grams):
+    mine, theirs = vgg(network(photographs), list(grams)), vgg(photographs, ["relu3_3"])
+    return nst.content_loss(mine["relu3_3"], theirs["relu3_3"])
+
+
 def turned_around(network, photographs, vgg, grams):
     mine, theirs = vgg(network(photographs), ["relu3_3"])["relu3_3"], vgg(photographs, ["relu3_3"])["relu3_3"]
     style = terms(network, photographs, vgg, grams)[1].mean()
@@ -279,8 +301,10 @@ WRONG = [
     ("resize_convolution", lambda *a: up(*a)[:, :, ::2, ::2], "leave its stride at 1"),
     ("resize_convolution", lambda *a: up(*a) + 1, "its nearest pixels and then padded"),
     ("resize_convolution", lambda x, w, b: F.pad(x, (2, 2), mode="reflect"), "four numbers here: left, right, top"),
-    ("resize_convolution", lambda *a: up(*a, margin=1), "fits a 3x3 kernel only"),
-    ("resize_convolution", lambda *a: up(*a, margin=0), "does not pad"),
+    ("resize_convolution", lambda *a: up(*a, margin=1), "it pads too little: k // 2 on each"),
+    ("resize_convolution", padded_at_two_sides, "it pads too little: k // 2 on each"),
+    ("resize_convolution", lambda *a: up(*a, margin=0), "does not pad, or not on all four sides"),
+    ("resize_convolution", tiled, "tiles four copies"),
     ("resize_convolution", lambda x, w, b: F.conv2d(x, w, b, padding="same"), "does not upsample"),
     ("resize_convolution", lambda x, w, b: up(x, w, None), "forgets the bias"),
     ("resize_convolution", up_in_place, "modifies its input"),
@@ -308,6 +332,8 @@ WRONG = [
     ("fast_loss", combined(lambda c, s, n: (c + s.mean()) / n), "forgets the style weight"),
     ("fast_loss", combined(lambda c, s, n: (10 * c + s.mean()) / n), "weights are exchanged"),
     ("fast_loss", turned_around, "divides by the energy of the target"),
+    ("fast_loss", style_turned_around, "the second argument: that is the painting's"),
+    ("fast_loss", without_content_layer, "'relu3_3', which it has not asked vgg in that call"),
     ("fast_loss", style_of_the_photographs, "takes style from the photographs"),
     ("fast_loss", network_without_gradient, "reaches the network's weights"),
     ("fast_loss", torch.no_grad()(one_by_one), "reaches the network's weights"),

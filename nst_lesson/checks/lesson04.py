@@ -162,6 +162,9 @@ def gatys_style_term(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         / (a @ a.T).square().sum(),
         "it takes the mean instead of the sum, so it divides by N^2 twice": wanted / n**2,
         "it divides by N and M, not by their squares": squares / (4 * n * m),
+        "it multiplies by N^2 M^2: put the whole denominator in brackets": squares / 4 * n**2 * m**2,
+        "it does not square the differences": (f @ f.T - a @ a.T).sum() / (4 * n**2 * m**2),
+        "it takes F' F, positions times positions: take F F'": (f.T @ f - a.T @ a).square().sum() / (4 * n**2 * m**2),
         "it compares the features themselves: compare their Gram matrices": (f - a).square().sum() / (4 * n**2 * m**2),
         "it takes the features' absolute values: leave their signs": of_changed(torch.abs),
         "it leaves out what is negative in the features: leave their signs": of_changed(torch.relu),
@@ -203,6 +206,7 @@ def paint(answer: Callable[[Tensor, Callable, int, float], Tensor]) -> None:
         ),
         "it climbs: the loss must fall": projected_adam(start, lambda x: -objective(x)),
         "it is gradient descent without Adam": _descent(start, objective),
+        "it returns the picture of an earlier step, such as the best one: return that after the last": tuple(calls),
     }
     if torch.equal(result, call(answer, start, objective, 12, 0.03)):
         raise Wrong("it ignores the learning rate that it was given")

@@ -202,6 +202,9 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
             [abs(middle(a) - middle(b)) / r for (b, a), r in zip(cases, ranges, strict=True)]
             for middle in (median_high, median_low)
         ),
+        "its ratio is upside down: divide the difference by the range": [
+            r / abs(a - b) for (b, a), r in zip(centers, ranges, strict=True)
+        ],
         "it does not divide: the unit is the baseline's range": [abs(a - b) for b, a in centers],
         "it divides by the baseline's median: the unit is its range": [abs(a - b) / b for b, a in centers],
         "it takes the first run of each list: take medians": [

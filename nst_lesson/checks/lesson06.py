@@ -149,11 +149,12 @@ def _expect_loss(
         return backbone(images, layers)
 
     try:
-        result = expect_tensor(call(answer, network, photographs, vgg, dict(grams)), ())
+        result = expect_tensor(call(answer, network, photographs, vgg, _Grams(grams)), ())
     except KeyError as error:
-        if error.args[0] in asked and error.args[0] not in grams:
-            raise Wrong(f"grams has no {error}: the style term goes through the layers of grams alone") from None
-        raise Wrong(f"it looks for the layer {error}, which it has not asked vgg for: vgg(images, [layers])") from None
+        where = "in that call" if error.args[0] in asked else "for"
+        raise Wrong(
+            f"it looks for the layer {error}, which it has not asked vgg {where}: vgg(images, [layers])"
+        ) from None
     except RuntimeError as error:
         if "must match" in str(error):
             names = "is each layer taken by its name, and are Gram matrices compared with Gram matrices?"
@@ -294,6 +295,9 @@ def _resizings(x: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
         ),
         "it convolves before it upsamples: first make the picture larger": F.interpolate(small, scale_factor=2),
         "it pads before it upsamples: the border is then reflected at another scale": F.conv2d(before, weight, bias),
+        "it tiles four copies of the picture: repeat each pixel in its place": F.conv2d(
+            F.pad(x.repeat(1, 1, 2, 2), [2] * 4, "reflect"), weight, bias
+        ),
         "it forgets the bias": _resized(x, weight, torch.zeros_like(bias)),
         "it flips the kernel: a layer's convolution does not": _resized(x, weight.flip(2, 3), bias),
     }
@@ -319,14 +323,21 @@ def _size_mistake(result: Tensor, wanted: Tensor, side: int) -> str:
         return "its convolution takes every second position: leave its stride at 1"
     return {
         -SHAPE[2]: "it does not upsample",
-        -2 * margin: "it does not pad",
-        2 * (1 - margin): "its padding fits a 3x3 kernel only: it has to be k // 2, with k = weight.shape[-1]"
+        -2 * margin: "it does not pad, or not on all four sides",
+        2 * (1 - margin): "it pads too little: k // 2 on each of the four sides, with k = weight.shape[-1]"
         if margin > 1
         else "",
         2 * margin: "it pads before it upsamples, which doubles the padding, too" if margin else "",
         -1: "its size is that of a transposed convolution",
         side - 2: "its size is that of a transposed convolution",
     }.get(more, "")
+
+
+class _Grams(dict[str, Tensor]):
+    """The Gram matrices of a painting, by layer."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise Wrong(f"grams has no {name!r}: the style term goes through the layers of grams alone")
 
 
 class _Painter(nn.Module):
@@ -370,12 +381,13 @@ def _fast_terms(
         f, p = found[layer], target[layer]
         return ((f - p).square().sum((1, 2, 3)) / p.square().sum((1, 2, 3))).mean()
 
-    def style_of(features: Mapping[str, Tensor], mixed: bool = False) -> Tensor:
+    def style_of(features: Mapping[str, Tensor], mixed: bool = False, turned: bool = False) -> Tensor:
         means = []
         for name, target in grams.items():
             gram, a = _gram(features[name]), target.double()
             gram = gram.mean(0, keepdim=True) if mixed else gram  # of pictures of one size laid side by side
-            means.append(((gram - a).square().sum((1, 2)) / a.square().sum()).mean())
+            energy = (gram if turned else a).square().sum((1, 2))
+            means.append(((gram - a).square().sum((1, 2)) / energy).mean())
         return torch.stack(means).mean()
 
     content, style, mixture = content_of(mine, theirs), style_of(mine), style_of(mine, mixed=True)
@@ -406,6 +418,9 @@ def _fast_terms(
         f"{batch} (and then it divides by their number)": total(content, mixture / n),
         "content_loss(features, target) divides by the energy of the target, the second argument: that is "
         "the photograph": total(content_of(theirs, mine), style),
+        "style_loss(gram, target) divides by the energy of the target, the second argument: that is the painting's": (
+            total(content, style_of(mine, turned=True))
+        ),
         f"its style weight is {USUAL_WEIGHT}, as in lesson 04: here it is {STYLE_WEIGHT}": total(
             content, style * USUAL_WEIGHT / STYLE_WEIGHT
         ),
