@@ -190,7 +190,7 @@ def test_a_mask_that_asks_for_gradients_gets_none_and_stops_nothing(pocket):
     ids=["no batch", "no channel", "nan", "numpy", "black"],
 )
 def test_what_is_no_mask_is_said(pocket, mask, message):
-    with pytest.raises(ParameterError, match=f"the mask where .*{message}"):
+    with pytest.raises(ParameterError, match=f"the mask 'where' .*{message}"):
         Style(picture(32, 48), "relu2_1", where=mask).prepare(pocket)
 
 

@@ -50,14 +50,14 @@ def check_mask(mask: Tensor, name: str = "where", image: Tensor | None = None) -
     An `image` that is not known yet is None.
     """
     if not isinstance(mask, Tensor):
-        raise ParameterError(f"the mask {name} is {type(mask).__name__}; give a tensor (1, 1, H, W)")
+        raise ParameterError(f"the mask {name!r} is {type(mask).__name__}; give a tensor (1, 1, H, W)")
     if mask.ndim != 4 or mask.shape[:2] != (1, 1) or (image is not None and mask.shape[2:] != image.shape[2:]):
         size = "H, W" if image is None else f"{image.shape[2]}, {image.shape[3]}"
-        raise ParameterError(f"the mask {name} has the shape {tuple(mask.shape)}; (1, 1, {size}) is expected")
+        raise ParameterError(f"the mask {name!r} has the shape {tuple(mask.shape)}; (1, 1, {size}) is expected")
     if not (mask.min() >= 0 and mask.max() <= 1):  # true for NaN, too
-        raise ParameterError(f"the mask {name} has values outside [0, 1]: divide a mask of 0 and 255 by 255")
+        raise ParameterError(f"the mask {name!r} has values outside [0, 1]: divide a mask of 0 and 255 by 255")
     if not mask.any():
-        raise ParameterError(f"the mask {name} is empty: it covers no pixel")
+        raise ParameterError(f"the mask {name!r} is empty: it covers no pixel")
 
 
 def layer_mask(mask: Tensor, features: Tensor, margin: int = MARGIN) -> Tensor:
