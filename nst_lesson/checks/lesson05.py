@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, median, median_high, median_low, pstdev, stdev
 from typing import Any
 
-from .framework import Wrong, call, close, exercise, expect_value, number
+from .framework import Mistakes, Wrong, call, close, exercise, expect_value, number
 
 Point = tuple[float, float]
 BASELINE = 20.0  # the tv_weight that lesson 05 starts from
@@ -181,10 +181,19 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
     except ZeroDivisionError:
         raise Wrong("it divides by the range of the changed runs, here 0: the unit is the baseline's") from None
     right = [_in_units_of_chance(*case) for case in cases]
+    first = next((i for i, (reply, value) in enumerate(zip(replies, right, strict=True)) if not close(reply, value)), 0)
+    otherwise = (
+        f"it gives {replies[first]:.4g} for {cases[first][0]} and {cases[first][1]}, where {right[first]:.4g} is right"
+    )
+    expect_value(replies, right, _effect_mistakes(cases), otherwise)
+
+
+def _effect_mistakes(cases: Sequence[tuple[list[float], list[float]]]) -> Mistakes:
+    """{mistake: what it gives in each case, or several such lists}."""
     centers = [(median(b), median(a)) for b, a in cases]
     means = [(fmean(b), fmean(a)) for b, a in cases]
     ranges = [max(b) - min(b) for b, _ in cases]
-    named = {
+    return {
         "its sign tells up from down: return how far, without a sign": (
             [(a - b) / r for (b, a), r in zip(centers, ranges, strict=True)],
             [(b - a) / r for (b, a), r in zip(centers, ranges, strict=True)],
@@ -225,11 +234,6 @@ def effect(answer: Callable[[Sequence[float], Sequence[float]], float]) -> None:
             abs(y - x) / (max(b + a) - min(b + a)) for (x, y), (b, a) in zip(centers, cases, strict=True)
         ],
     }
-    first = next((i for i, (reply, value) in enumerate(zip(replies, right, strict=True)) if not close(reply, value)), 0)
-    otherwise = (
-        f"it gives {replies[first]:.4g} for {cases[first][0]} and {cases[first][1]}, where {right[first]:.4g} is right"
-    )
-    expect_value(replies, right, named, otherwise)
 
 
 def _call_with_lists(answer: Callable, *lists: Sequence) -> Any:
