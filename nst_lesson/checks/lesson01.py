@@ -115,12 +115,6 @@ def _expect_layers(result: Iterable[str], right: Iterable[str]) -> None:
         raise Wrong(f"VGG-19 has no convolution {extra[0]!r}: list its sixteen convolutions only")
 
 
-_TOO_LARGE = {
-    True: "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2",
-    False: "it adds a block's pooling before the block's last convolution: the pooling comes after it",
-}
-
-
 def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, dict[str, float]]:
     """{column: {mistake: the number that it gives}} of a layer with n channels in, and the right numbers in `row`."""
     m, side, weights = row["channels"], row["side"], 9 * n * row["channels"]
@@ -128,6 +122,10 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
     jump, poolings = 2**block, 2**block - 1  # the poolings' share of the field: 1 + 2 + 4 + ...
     convolutions = sum(count for count, _ in BLOCKS[:block]) + place
     origin = f"{layer} gets the three colors" if n == 3 else f"{layer} gets the {n} channels of the layer before"
+    # Three jumps per convolution show at conv1_1; where the field is a jump too large later, a pooling came too early.
+    too_large = "it adds a block's pooling before the block's last convolution: the pooling comes after it"
+    if layer == "conv1_1":
+        too_large = "it adds 3 jumps per convolution: one of the 3 positions is there already, so 2"
     # Of conv1_1, where both mistakes show first, they give the same number: 3 channels come in.
     missing = (
         "it forgets the input channels, or counts 3 positions per window: 3 x 3 weights for each channel that comes in"
@@ -165,7 +163,7 @@ def _likely(layer: str, size: int, n: int, row: Mapping[str, int]) -> dict[str, 
                 1 + 2 * convolutions + block
             ),
             "the jump does not grow, and the poolings' own windows are forgotten": 1 + 2 * convolutions,
-            _TOO_LARGE[layer == "conv1_1"]: row["field"] + jump,
+            too_large: row["field"] + jump,
             "it starts from 0, or adds 1 jump per convolution: without any layers a position sees one pixel, and each "
             "convolution adds 2 jumps": row["field"] - 1,
         },
