@@ -10,7 +10,7 @@ from .images import check_same_size, check_values
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
 EPSILON = 1e-5  # keeps square roots and inverses of a covariance finite
 
-Moments = tuple[Tensor, Tensor]  # mean (B, C, 1) and covariance (B, C, C) of colors or features, as 64 bits: roots want them
+Moments = tuple[Tensor, Tensor]  # mean (B, C, 1) and covariance (B, C, C) of colors or features, in 64 bits
 
 
 def luminance(image: Tensor) -> Tensor:
