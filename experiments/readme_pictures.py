@@ -6,6 +6,9 @@ They go into docs/; all three take a quarter of an hour on two cores. The first 
     gallery.jpg   of every bundled photograph in every bundled style at 384 pixels, with WEIGHTS in place of the default
     fast.jpg      every bundled photograph through every fast network, one pass each at 512 pixels
 
+Of the astronaut both have the head (HEAD): in the whole photograph at these sizes her face is 60 pixels wide, no more
+than a few strokes.
+
 `python experiments/readme_pictures.py fast.jpg` paints only that one.
 """
 
@@ -23,6 +26,7 @@ from nst_lesson.cli.main import main as nst_lesson
 
 OUT = Path(__file__).resolve().parents[1] / "docs"
 GAP = 6
+HEAD = (60, 0, 384, 216)  # left, top, right, bottom of a part of the astronaut
 WEIGHTS = {"astronaut": 8.0, "ink_wash": 10.0}  # of a face; of a painting whose red seal comes along at the default
 
 
@@ -55,6 +59,13 @@ def paint(photo: str, style: str, *options: str) -> torch.Tensor:
         return nst.load_image(file)
 
 
+def photographs(size: int) -> dict[str, torch.Tensor]:
+    """The bundled photographs (1, 3, H, W), longer side `size` pixels; of the astronaut her head."""
+    head = nst.to_pil(nst.load_image("astronaut")).crop(HEAD)
+    whole = {name: nst.load_image(name, size) for name in nst.photo_names()}
+    return whole | {"astronaut": nst.load_image(head, size, upsample=True)}
+
+
 def first(path: Path) -> None:
     """A photograph, a painting and the result."""
     photo, style = nst.load_image("coffee", 512), nst.load_image("nocturne", 512)
@@ -69,20 +80,22 @@ def weight_of(photo: str, style: str) -> list[str]:
 
 def gallery(path: Path) -> None:
     """Every photograph in every style."""
-    styles = nst.style_names()
-    rows = [[None, *(nst.load_image(style, 384) for style in styles)]]
-    for photo in nst.photo_names():
-        options = ("--size", "384", "--steps", "150")
-        painted = (paint(photo, style, *options, *weight_of(photo, style)) for style in styles)
-        rows.append([nst.load_image(photo, 384), *painted])
+    rows = [[None, *(nst.load_image(style, 384) for style in nst.style_names())]]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, photo in photographs(384).items():
+            file, options = Path(folder, f"{name}.png"), ("--size", "384", "--steps", "150")
+            nst.save_image(photo, file)
+            painted = (paint(str(file), style, *options, *weight_of(name, style)) for style in nst.style_names())
+            rows.append([photo, *painted])
     sheet(rows, (240, 200), path)
 
 
 def fast(path: Path) -> None:
     """Every photograph through every fast network."""
-    networks = [nst.load_model(name) for name in nst.style_model_names()]
-    photos = [nst.load_image(name, 512) for name in nst.photo_names()]
-    sheet([[nst.stylize(network, photo) for network in networks] for photo in photos], (220, 165), path)
+    networks = {name: nst.load_model(name) for name in nst.style_model_names()}
+    rows = [[None, *(nst.load_image(name, 512) for name in networks)]]
+    rows += [[photo, *(nst.stylize(one, photo) for one in networks.values())] for photo in photographs(512).values()]
+    sheet(rows, (200, 150), path)
 
 
 def main() -> None:

@@ -122,7 +122,7 @@ def _fetch(url: str, path: Path, sha256: str, most: int, end: float) -> None:
 
 
 def _complete(url: str, file: BinaryIO, most: int, end: float, name: str) -> None:
-    """Append to `file` until the server has no more; a broken connection is resumed as long as it gets on."""
+    """Append to `file` until the server has no more; a broken connection is resumed as long as it makes progress."""
     while True:
         before = file.tell()
         try:

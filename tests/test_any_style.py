@@ -61,7 +61,8 @@ def test_moments_are_mean_and_covariance_over_the_positions():
 
 
 def test_moments_of_32_bits_are_those_of_64_also_beside_a_large_mean():
-    features = 0.01 * gaussian(2, 4, 60, 80) + 7
+    # many positions, over which 32 bits alone would lose digits
+    features = 0.01 * gaussian(2, 4, 1500, 1000) + 7
     for found, wanted in zip(moments(features), moments(features.double()), strict=True):
         assert found.dtype == torch.float64 and (found - wanted).norm() < 1e-5 * wanted.norm()
 
@@ -268,6 +269,9 @@ def test_the_command_begins_with_a_trained_network(tmp_path, capsys):
     assert float(begun.split()[3]) < float(first.split()[3])
     assert main(command(tmp_path / "other", "--start", "wave")) == 2
     assert "wave is not a network for any painting" in capsys.readouterr().err
+    model = str(tmp_path / "new" / "model.safetensors")
+    assert main(command(tmp_path / "other", "--start", model, "--encoder", "random")) == 2
+    assert "--encoder is random" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_other_settings_is_one_line(tmp_path, capsys):

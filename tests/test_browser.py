@@ -26,7 +26,7 @@ from tiny import reduced
 from nst_lesson.course import pages
 from nst_lesson.course.files import find_lesson, lessons
 from nst_lesson.course.lesson import Lesson
-from nst_lesson.course.slides import write_slides
+from nst_lesson.course.slides import workshop_deck, write_slides
 from nst_lesson.networks.backbones import STYLE_LAYERS
 from nst_lesson.pictures.images import load_image, save_image
 
@@ -523,7 +523,7 @@ def test_the_site_is_walked_and_searched_without_a_server(new_page, site):
 
 
 def test_slides_fill_the_window_one_by_one(new_page, tmp_path):
-    count = write_slides(tmp_path / "slides.html")
+    count = write_slides(tmp_path / "slides.html", workshop_deck())
     page = new_page(viewport={"width": 1280, "height": 720}, color_scheme="dark")
     page.goto((tmp_path / "slides.html").as_uri())
     over = "slides => slides.filter(e => e.scrollHeight > e.clientHeight + 1 || e.clientHeight != innerHeight).length"

@@ -63,6 +63,8 @@ def test_bad_input_to_run_is_one_line_and_leaves_nothing(nst_lesson, tmp_path):
     assert_bad_input(nst_lesson("run", lesson, "-p", "step", "3"), "did you mean 'steps'?", "learning_rate")
     assert_bad_input(nst_lesson("run", lesson, "-p", "steps", "3.5"), "steps", "a whole number", "'3.5'")
     assert_bad_input(nst_lesson("run", lesson, "-f", "none.yaml"), "none.yaml", "No such file")
+    assert_bad_input(nst_lesson("run", lesson, "-f", ""), "empty")  # as of a variable that is not set
+    assert_bad_input(nst_lesson("run", lesson, "--recipe", ""), "unknown recipe ''")
     assert_bad_input(nst_lesson("run", "99"), "unknown lesson '99'", "choose one of 00_start_here")
     assert_bad_input(nst_lesson("run", "none.ipynb"), "unknown lesson 'none.ipynb'")
     (tmp_path / "broken.ipynb").write_text("{")

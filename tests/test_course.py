@@ -17,7 +17,7 @@ from tiny import PARAMETERS, write_lesson
 
 from nst_lesson import paths
 from nst_lesson.course import results, runs
-from nst_lesson.course.files import find_lesson, lessons
+from nst_lesson.course.files import find_lesson, lessons, read_notebook
 from nst_lesson.course.lesson import Lesson, Parameter, describe, parse_value, read_parameters
 from nst_lesson.course.results import results_in, rewrite
 from nst_lesson.course.runs import RunFailed, execute_in_place, run_lesson
@@ -277,6 +277,17 @@ def test_parameters_that_cannot_be_read_are_named_and_nothing_of_them_is_run(tmp
         Lesson.read(lesson)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [lesson]
+
+
+def test_what_other_tools_leave_out_of_a_notebook_is_added(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "metadata": {"tags": None}},
+        {"cell_type": "code", "source": "1", "metadata": {}},
+    ]
+    text = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+    (tmp_path / "a.ipynb").write_text(text)
+    prose, code = read_notebook(tmp_path / "a.ipynb").cells
+    assert prose.source == "" and "tags" not in prose.metadata and code.outputs == []
 
 
 def test_a_file_that_is_no_lesson_is_named(tmp_path):

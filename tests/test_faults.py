@@ -229,6 +229,16 @@ SETTINGS = [
     *({"style_weight": weight} for weight in (-1, "20", None, float("nan"))),
     *({"content_weight": weight} for weight in (-1, "1")),
 ]
+WHOLE = torch.ones(1, 1, *PHOTO.shape[2:])
+WRONG_TERMS = {
+    "a mask of 255": nst.Style(PAINTING, where=255 * WHOLE),
+    "a mask of NumPy": nst.Style(PAINTING, where=WHOLE.numpy()),
+    "a mask without axes": nst.Style(PAINTING, where=WHOLE[0, 0]),
+    "a painting's mask of NumPy": nst.Style(PAINTING, where_painting=WHOLE.numpy()),
+    "a painting without an axis": nst.Style(PAINTING[0]),
+    "a painting by name": nst.Style("wave"),
+    "patches without an axis": nst.Patches(PAINTING[0]),
+}
 TORCH = {
     **{f"transfer {s}": lambda vgg, s=s: next(nst.transfer(PHOTO, PAINTING, vgg, **s)) for s in SETTINGS},
     "no share": lambda vgg: next(nst.transfer(PHOTO, {"a": PAINTING}, vgg)),
@@ -261,6 +271,22 @@ TORCH = {
     "two sizes, shown": lambda vgg: nst.show_film([PHOTO, PAINTING], "a"),
     "strength": lambda vgg: nst.stylize_any(nst.load_model("any_style"), PHOTO, PAINTING, strength=float("nan")),
     "strength below": lambda vgg: nst.stylize_any(nst.load_model("any_style"), PHOTO, PAINTING, strength=-1),
+    "a network by name": lambda vgg: nst.stylize("wave", PHOTO),
+    "a backbone by name": lambda vgg: next(nst.transfer(PHOTO, PAINTING, "pocket")),
+    "one weight": lambda vgg: nst.stylize_any(nst.load_model("any_style"), PHOTO, PAINTING, weights=1.0),
+    "weights of text": lambda vgg: nst.stylize_any(nst.load_model("any_style"), PHOTO, PAINTING, weights=["1"]),
+    "a rate of text": lambda vgg: nst.solver("adam", "0.1"),
+    "one beta": lambda vgg: nst.solver("adam", betas=(0.9,)),
+    "a scale of text": lambda vgg: nst.load_backbone("pocket", activation_scale="1"),
+    "a seed of text": lambda vgg: nst.load_backbone("random", seed="a"),
+    "one side": lambda vgg: nst.synthesize_texture(PAINTING, vgg, size=64).send(None),
+    "a backbone as a model": lambda vgg: nst.save_model(vgg, "x.safetensors"),
+    "opacity of another size": lambda vgg: nst.save_image(PHOTO, "x.png", opacity=torch.ones(1, 1, 3, 3)),
+    "opacity without axes": lambda vgg: nst.save_image(PHOTO, "x.png", opacity=PHOTO[0, 0]),
+    **{
+        f"{name}, coarse to fine": lambda vgg, term=term: next(nst.coarse_to_fine(PHOTO, {"a": (1.0, term)}, vgg))
+        for name, term in WRONG_TERMS.items()
+    },
     "a network for any": lambda vgg: nst.stylize(nst.load_model("any_style"), PHOTO),
     "a network for one": lambda vgg: nst.stylize_any(nst.load_model("wave"), PHOTO, PAINTING),
 }

@@ -295,3 +295,8 @@ def test_names_and_weights_are_one_line(pocket):
     for weight in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ParameterError, match="the weight of paint is"):
             Objective(pocket, {"paint": (weight, Smoothness())})
+
+
+def test_a_term_of_weight_zero_takes_the_place_of_one_that_was_there():
+    objective = Objective(nst.load_backbone("pocket"), {"tv": (20.0, Smoothness()), "more": (1.0, Smoothness())})
+    assert set((objective | {"tv": (0.0, Smoothness())})(picture(32, 32))) == {"more"}

@@ -56,6 +56,11 @@ def test_by_default_it_begins_at_half_size_where_that_is_not_too_small(painted, 
     assert painted("--style", "wave", "--size", "300", "--steps", "1", "--overwrite").status == 0
 
 
+def test_a_small_painting_is_not_halved_by_default(painted, tmp_path):
+    nst.save_image(nst.load_image("wave", 24), tmp_path / "small.png")
+    assert painted("--style", "small.png", "--size", "300").status == 0
+
+
 def test_the_photographs_colors_are_kept(painted, tmp_path):
     assert painted("--style", "wave", "--keep-colors", "--levels", "2").status == 0
     photo, style, vgg = pictures()

@@ -13,6 +13,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from web import serving
 
+import nst_lesson as nst
 from nst_lesson.errors import LessonError, ParameterError
 from nst_lesson.pictures import photographs as module
 from nst_lesson.pictures.photographs import Draws, Photographs, fetch_photographs
@@ -215,3 +216,8 @@ def test_an_unknown_collection_names_those_there_are():
 
 def test_the_collections_are_named_by_a_whole_sha256():
     assert all(len(digest) == 64 and size > 0 for _, digest, size, _ in module.COLLECTIONS.values())
+
+
+def test_a_folder_with_the_name_of_a_picture_is_no_photograph(tmp_path):
+    nst.save_image(nst.load_image("rocket", 32), tmp_path / "album.jpg" / "a.png")
+    assert list(Photographs(tmp_path).pictures) == ["album.jpg/a.png"]

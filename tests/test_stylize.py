@@ -100,6 +100,9 @@ def test_one_that_cannot_be_painted_is_named_and_the_rest_are_painted(stylize, t
         (("rocket", "--model", "any_style"), "name one with --style"),
         (("rocket", "--style", "wave", "--weight", "1", "--weight", "2"), "weights are [1.0, 2.0], paintings 1"),
         (("rocket", "--model", "mine.safetensors", "--steady"), "rocket is not one"),
+        (("film.gif", "--model", "mine.safetensors", "--steady"), "out.png is not one"),
+        (("photos/a.jpg", "rocket", "--model", "mine.safetensors", "--steady", "-o", "out"), "none among these"),
+        (("rocket", "--model", "mine.safetensors", "-o", ""), "the name is empty"),
         (("rocket", "--model", "mine.safetensors", "--strength", "2"), "a number from 0 to 1, not '2'"),
         (("rocket", "--model", "mine.safetensors", "--strength", "nan"), "a number from 0 to 1, not 'nan'"),
         (("rocket", "--model", "mine.safetensors", "--strokes", "0"), "--strokes: give a whole number from 1"),
@@ -112,6 +115,7 @@ def test_one_that_cannot_be_painted_is_named_and_the_rest_are_painted(stylize, t
 )
 def test_a_wrong_combination_is_one_line_and_writes_nothing(stylize, tmp_path, arguments, part):
     (tmp_path / "film.mp4").touch()
+    write(tmp_path / "film.gif", film_of(2))
     before = sorted(tmp_path.rglob("*"))
     result = stylize("-o", "out.png", *arguments)
     assert result.status == 2 and result.out == "" and part in result.err and len(result.err.splitlines()) == 1
@@ -231,6 +235,27 @@ def test_a_stopped_film_goes_on_and_comes_out_the_same(network, tmp_path, monkey
     assert kept == ["000000.jpg", "000001.jpg"]
     filming.paint_film(painter, source, tmp_path / "parts.gif", steady=True, settings=settings)
     assert (tmp_path / "parts.gif").read_bytes() == (tmp_path / "whole.gif").read_bytes()
+
+
+def test_a_film_does_not_go_on_with_the_frames_of_another_network(network, tmp_path):
+    source, out = write(tmp_path / "film.gif", film_of(3)), tmp_path / "painted.gif"
+    frames = tmp_path / ".painted.gif.frames"
+    filming.paint_film(Painter(network), source, out, settings={})
+    clean = out.read_bytes()
+    torch.manual_seed(1)
+    other = nst.TransformationNetwork(0.1).eval()
+    painters = {"network": Painter(other), "painting": Painter(network, [torch.rand(1, 3, 8, 8)])}
+    for name, painter in painters.items():
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(filming, "write_film", interrupted)
+            filming.paint_film(painter, source, out, settings={})
+        assert frames.is_dir(), name
+        filming.paint_film(Painter(network), source, out, settings={})
+        assert out.read_bytes() == clean, name
+
+
+def interrupted(*_args, **_options):
+    raise KeyboardInterrupt
 
 
 def test_a_damaged_gif_in_a_folder_is_named_and_the_others_are_painted(stylize, tmp_path):

@@ -61,6 +61,8 @@ def _between(kind: type[Number], least: Number, most: Number, what: str) -> Call
 
 def place(text: str) -> Path:
     """A type of option: a path, as `user_path` reads it. Raises argparse's error, which names the option."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty: name a place, or . for the current folder")
     try:
         return user_path(text)
     except LessonError as error:

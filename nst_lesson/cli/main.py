@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..errors import LessonError, unknown
+from ..errors import LessonError, ParameterError, unknown
 from . import export, grade, paint, stylize, train
 from .command import (
     BAD_INPUT,
@@ -140,8 +140,10 @@ def run(arguments: argparse.Namespace) -> int:
     from ..course.lesson import read_parameters
     from ..course.results import results_in
 
-    file = find_recipe(arguments.recipe) if arguments.recipe else arguments.file
-    values = read_parameters(file) if file else {}
+    if arguments.file == "":
+        raise ParameterError("the name of the parameter file is empty")
+    file = arguments.file if arguments.recipe is None else find_recipe(arguments.recipe)
+    values = {} if file is None else read_parameters(file)
     values |= dict(arguments.parameter)
     try:
         folder = runs.run_lesson(arguments.lesson, values, out_dir=arguments.out_dir, extras=arguments.extras)
@@ -190,10 +192,11 @@ def html(arguments: argparse.Namespace) -> int:
 
 def slides(arguments: argparse.Namespace) -> int:
     """Write a deck of slides."""
-    from ..course.slides import write_slides
+    from ..course.slides import workshop_deck, write_slides
 
-    check_output(arguments.out, [arguments.deck], arguments.overwrite)
-    count = write_slides(arguments.out, arguments.deck)
+    deck = arguments.deck or workshop_deck()
+    check_output(arguments.out, [str(deck)], arguments.overwrite)
+    count = write_slides(arguments.out, deck)
     say(f"{count} slides in {short(arguments.out)}")
     return 0
 

@@ -37,8 +37,8 @@ SMALL = 192  # shorter side in pixels: at half of less, deep layers have little 
 # strokes fade there.
 MARGIN = 16
 SIZE = 512  # longer side of the picture and of the paintings in pixels
-# Bytes of memory a pixel, measured on a CPU (at 512 and 768 pixels, plus what L-BFGS remembers): pocket, and VGG-19.
-POCKET_BYTES, OTHER_BYTES = 1700, 3800
+# Bytes of memory a pixel, measured on a CPU (with what L-BFGS remembers): pocket at 1024 pixels, VGG-19 at 768.
+POCKET_BYTES, OTHER_BYTES = 2500, 3800
 
 
 def add_parser(commands: Commands) -> None:
@@ -88,7 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         for number, (share, painting, mask) in enumerate(zip(shares, paintings, masks, strict=True), 1)
     }
     sweep(out.parent)
-    levels = arguments.levels or min(1 if min(photo.shape[2:]) < SMALL else 2, arguments.steps)
+    smallest = min(side for picture in (photo, *paintings) for side in picture.shape[2:])
+    levels = arguments.levels or min(1 if smallest < SMALL else 2, arguments.steps)
     options = {name: getattr(arguments, name) for name in ("steps", "start", "seed", "style_weight")}
     framed = with_margin(photo, MARGIN)
     step, status, work = None, 0, _Work(arguments.steps, levels, framed)

@@ -59,13 +59,16 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     folders = [name for name in arguments.photos if name and user_path(name).is_dir()]
     if len(arguments.photos) > 1 or folders:
-        return _paint_all(_jobs(arguments.photos, out), arguments)
+        jobs = _jobs(arguments.photos, out)
+        if arguments.steady and not any(out.suffix.lower() in films.WRITTEN for out in jobs):
+            raise ParameterError("--steady is for films, and there is none among these: leave it out")
+        return _paint_all(jobs, arguments)
     (photo,) = arguments.photos
     images.check_source(photo)
     film = films.is_film(user_path(photo))
     _check_format(out, photo, film)
-    if arguments.steady and not film:
-        raise ParameterError(f"--steady is for films, and {photo} is not one")
+    if arguments.steady and not (film and out.suffix.lower() in films.WRITTEN):
+        raise ParameterError(f"--steady is for films, and {out if film else photo} is not one")
     check_output(out, (photo, arguments.model, *arguments.style), arguments.overwrite)
     say(_paint(_painter(arguments), photo, out, arguments))
     return 0
@@ -91,7 +94,7 @@ def _painter(arguments: argparse.Namespace) -> Painter:
 def _paint(painter: Painter, photo: str, out: Path, arguments: argparse.Namespace) -> str:
     """Paint one photograph or film; what to say of it."""
     if films.is_film(user_path(photo)) and out.suffix.lower() in films.WRITTEN:
-        names = ("model", "style", "weight", "size", "strokes", "strength", "keep_colors")
+        names = ("weight", "strokes", "strength", "keep_colors")
         settings = {name: getattr(arguments, name) for name in names}
         options = {"size": arguments.size, "steady": arguments.steady, "settings": settings}
         sound_kept = paint_film(painter, user_path(photo), out, **options)

@@ -11,12 +11,12 @@ move. A training that goes on with other --steps has the learning rate of that m
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shlex
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,6 +46,7 @@ from ..networks.backbones import load_backbone, resolve_device
 from ..networks.models import load_model, save_model
 from ..networks.painter import STYLE_SIZE, Painter
 from ..networks.transformer import TransformationNetwork
+from ..networks.weights import digest
 from ..paths import locked
 from ..pictures.images import load_image, save_image, style_names
 from ..pictures.photographs import Photographs
@@ -108,7 +109,7 @@ def build_fast(options: argparse.Namespace, device: str) -> Training:
     network, inputs = _start(options, TransformationNetwork, lambda: TransformationNetwork(options.width))
     side = options.style_size or options.size
     painting = load_image(options.style, side, device=device)
-    inputs["style"] = _digest(painting)
+    inputs["style"] = digest(painting)
     if options.stretch_style:
         painting = F.interpolate(painting, (side, side), mode="bilinear", antialias=True)
     backbone = load_backbone(options.backbone, device=device, activation_scale=options.activation_scale)
@@ -119,7 +120,12 @@ def build_fast(options: argparse.Namespace, device: str) -> Training:
 
 def build_any(options: argparse.Namespace, device: str) -> Training:
     """The training of the decoders of a network for any painting, which needs photographs alone."""
-    network, inputs = _start(options, AnyStyleNetwork, lambda: AnyStyleNetwork(options.encoder, width=options.width))
+    new = partial(AnyStyleNetwork, options.encoder or "pocket")
+    network, inputs = _start(options, AnyStyleNetwork, lambda: new(width=options.width))
+    encoder = network.settings["encoder"]
+    if options.encoder not in (None, encoder):
+        raise ParameterError(f"--encoder is {options.encoder}, and {options.start} has {encoder}: leave it")
+    options.encoder = encoder
     loss = reconstruction_loss(load_backbone(options.backbone, device=device), features_weight=options.features_weight)
     painting = load_image(style_names()[0], STYLE_SIZE)
     return Training(network, loss, Photographs(options.images, size=options.size, seed=options.seed), painting, inputs)
@@ -141,15 +147,7 @@ def _start(
     trained = [weight for name, weight in begun.named_parameters() if not name.startswith(begun.frozen)]
     for weight in trained:
         weight.requires_grad_(True)
-    return begun.train(), {"start": _digest(*trained)}
-
-
-def _digest(*tensors: Tensor) -> str:
-    """What tells a picture, or the weights of a network, from others: the form and a few digits of the SHA-256."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return f"{' x '.join(map(str, tensors[0].shape))}, {digest.hexdigest()[:12]}"
+    return begun.train(), {"start": digest(*trained)}
 
 
 def _train(options: argparse.Namespace, device: str, training: Training, photo: Tensor | None) -> int:
@@ -232,7 +230,7 @@ def _add_fast(kinds: Commands) -> None:
 def _add_any(kinds: Commands) -> None:
     """The training for any painting, and its options."""
     any_style = _add(kinds, "any", build_any, "the decoders of one network for any painting (Li et al. 2017)")
-    any_style.add_argument("--encoder", default="pocket", help="the network that is decoded; default: pocket")
+    any_style.add_argument("--encoder", help="the network that is decoded; default: that of --start, or pocket")
     _add_weights(any_style, {"features_weight": FEATURES_WEIGHT})
 
 

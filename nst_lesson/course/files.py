@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -49,9 +50,16 @@ def read_notebook(path: Path) -> NotebookNode:
     if path.exists() and not path.is_file():
         raise LessonError(f"{path} is not a notebook but a folder, a pipe or a device")
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
     except UNREADABLE as error:  # what nbformat raises for files of other kinds has no common class
         raise LessonError(f"{path} cannot be read as a notebook: {reason_of(error)}") from None
+    for cell in notebook.cells:  # other tools leave out what the format requires
+        needed: dict[str, Any] = {"source": "", "metadata": NotebookNode()}
+        needed |= {"outputs": [], "execution_count": None} if cell.cell_type == "code" else {}
+        cell.update(needed | cell)
+        if cell.metadata.get("tags") is None:
+            cell.metadata.pop("tags", None)
+    return notebook
 
 
 def title_of(notebook: NotebookNode, path: Path) -> str:

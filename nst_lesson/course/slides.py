@@ -23,14 +23,18 @@ NUMBERED = re.compile(r"^#{2,3} (\d+(?:\.\d+)?)", re.MULTILINE)
 PICTURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<lesson>\w+)\.ipynb#(?P<section>[\d.]+)(:(?P<number>\d+))?\)")
 
 
-def write_slides(page: Path, deck: Path | None = None) -> int:
-    """Write a deck, by default that of the workshop, as one page that needs no network; the number of slides.
+def workshop_deck() -> Path:
+    """The slides of the workshop."""
+    return notebooks_dir() / "slides.md"
+
+
+def write_slides(page: Path, deck: Path) -> int:
+    """Write a deck as one page that needs no network; the number of slides.
 
     Raises LessonError where the deck cannot be read, or where a lesson or a picture that it names is not there.
     """
-    deck = deck or notebooks_dir() / "slides.md"
     try:
-        text = deck.read_text(encoding="utf-8")
+        text = deck.read_text(encoding="utf-8-sig")  # without the mark that Notepad puts first
     except (OSError, UnicodeError) as error:
         raise LessonError(f"{deck} cannot be read as slides in Markdown: {error}") from None
     slides = [new_markdown_cell(PICTURE.sub(_picture, slide)) for slide in re.split(r"^---$", text, flags=re.MULTILINE)]

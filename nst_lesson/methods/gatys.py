@@ -1,17 +1,18 @@
 """Optimizing the pixels of an image (Gatys et al. 2015, 2016): style transfer, reconstruction, texture synthesis.
 
-Each of the three is a generator that yields one `Step` per evaluation of the objective and its gradient, so that a
-progress bar, a live preview, a Stop button, a loss curve and a test all use the same loop.
+Each of the three is a generator that yields one `Step` per step of its solver (with ours: per evaluation of the
+objective and its gradient), so that a progress bar, a live preview, a Stop button, a loss curve and a test all use the
+same loop.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Unpack
 
 import torch
@@ -85,7 +86,7 @@ def reconstruct(
     start: str | Tensor = "noise",
     seed: int = 0,
 ) -> Iterator[Step]:
-    """Search, from noise, for a picture with the features of `image` (1, 3, H, W) at `layers`, and yield each step.
+    """Search for a picture with the features of `image` (1, 3, H, W) at `layers`, and yield each step.
 
     Feature reconstruction: Mahendran & Vedaldi 2015; fig. 1 of Gatys et al. 2016. Raises as `transfer` does.
     """
@@ -107,11 +108,13 @@ def synthesize_texture(
 ) -> Iterator[Step]:
     """Search, from noise, for a picture with the Gram matrices of `style` (1, 3, h, w), and yield each step.
 
-    Texture synthesis: Gatys et al. 2015 (NIPS). The picture has `size` (height, width), by default the style's own.
-    Raises as `transfer` does.
+    Texture synthesis: Gatys et al. 2015 (NIPS), who take conv1_1 and pool1 to pool4. The picture has `size` (height,
+    width), by default the style's own. Raises as `transfer` does.
     """
     check_images(style=style)
     terms: Terms = {"style": (1.0, Style(style, layers)), "tv": (tv_weight, Smoothness())}
+    if size is not None and not (isinstance(size, Sequence) and len(size) == 2):
+        raise ParameterError(f"size is {size!r}; give (height, width)")
     height, width = style.shape[2:] if size is None else size
     check_counts(height=height, width=width)
     canvas = style.new_zeros(1, 3, height, width)
@@ -225,14 +228,15 @@ def solver(name: str = OPTIMIZER, learning_rate: float | None = None, **options:
     if name not in LEARNING_RATES:
         raise unknown("optimizer", name, LEARNING_RATES)
     rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
-    if not 0 < rate < math.inf:
-        raise ParameterError(f"learning_rate is {rate}; give a number above 0")
+    if not isinstance(rate, Real) or not 0 < rate < math.inf:
+        raise ParameterError(f"learning_rate is {rate!r}; give a number above 0")
     kind: Callable[..., torch.optim.Optimizer] = torch.optim.Adam if name == "adam" else LBFGS
     try:
         make = partial(kind, lr=rate, **options)
         make([torch.zeros(1, requires_grad=True)])
     except (IndexError, TypeError, ValueError) as error:
-        raise ParameterError(f"the optimizer {name!r} cannot have these settings: {error}") from None
+        reason = "betas are two numbers" if isinstance(error, IndexError) else error
+        raise ParameterError(f"the optimizer {name!r} cannot have these settings: {reason}") from None
     return make
 
 

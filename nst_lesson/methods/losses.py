@@ -71,7 +71,7 @@ def total_variation(image: Tensor, normalization: str = NORMALIZATION) -> Tensor
 
 
 def layer_shares(layers: Layers) -> dict[str, float]:
-    """Each layer's share of its term, in sum 1; a layer of weight 0 is left out.
+    """Each layer's share of its term, summing to 1; a layer of weight 0 is left out.
 
     Raises ParameterError for a weight that is negative or no finite number, and where no layer is left.
     """

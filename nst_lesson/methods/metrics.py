@@ -60,7 +60,7 @@ def peak_memory_mb() -> float:
 def save_results(folder: str | os.PathLike[str], settings: Mapping, results: Mapping) -> Path:
     """Write results.json into a run's folder: its settings, its results, peak memory, machine and versions.
 
-    A space in a key becomes "_", a tensor of one number that number. Other values must be JSON's own types; another
+    A space in a key becomes "_", a tensor without dimensions its number. Other values must be JSON's own types; another
     tensor or NaN raises (ValueError, TypeError), and nothing is written. Raises LessonError where the file cannot be.
     """
     record = {

@@ -127,15 +127,11 @@ class Style:
 
         Raises ParameterError for unknown or impossible settings, and for a mask of the wrong shape or an empty one.
         """
-        _expect_one(self.painting)
+        self._check()
         if self.statistics not in STATISTICS:
             raise unknown("statistics", self.statistics, STATISTICS)
         if self.statistics != "gram" and self.normalization != "relative":
             raise ParameterError(f"normalization {self.normalization!r} is for statistics 'gram': leave it out")
-        if self.where is not None:
-            check_mask(self.where)
-        if self.where_painting is not None:
-            check_mask(self.where_painting, "where_painting", self.painting)
         generator = torch.Generator().manual_seed(self.seed)
         shares = layer_shares(STYLE_SHARES if self.layers is None else self.layers)
         distances = {}
@@ -153,12 +149,21 @@ class Style:
         return Prepared(tuple(shares), loss)
 
     def resized(self, scale: float) -> Style:
-        """The term for pictures and a painting of `scale` times the size."""
+        """The term for pictures and a painting of `scale` times the size. Raises ParameterError as `prepare` does."""
+        self._check()
         where, where_painting = (
             None if mask is None else resize(mask.to(self.painting), scale).clamp(0, 1)
             for mask in (self.where, self.where_painting)
         )
         return replace(self, painting=resize(self.painting, scale), where=where, where_painting=where_painting)
+
+    def _check(self) -> None:
+        """ParameterError for what is not one painting, or not its masks."""
+        _expect_one(self.painting)
+        if self.where is not None:
+            check_mask(self.where)
+        if self.where_painting is not None:
+            check_mask(self.where_painting, "where_painting", self.painting)
 
     def _distance_to(self, features: Tensor, directions: Tensor) -> Callable[[Tensor], Tensor]:
         """The distance from features (B, C, h, w) of one layer to the painting's: a scalar, summed over the batch."""
@@ -221,6 +226,7 @@ class Patches:
 
     def resized(self, scale: float) -> Patches:
         """The term for a painting of `scale` times the size."""
+        _expect_one(self.painting)
         return replace(self, painting=resize(self.painting, scale))
 
     def _expect_patches(self, what: str, features: Mapping[str, Tensor]) -> None:
@@ -260,6 +266,8 @@ class Objective:
     """
 
     def __init__(self, backbone: FeatureExtractor, terms: Terms) -> None:
+        if not callable(backbone):
+            raise ParameterError(f"the backbone is {backbone!r}; give a network, as nst.load_backbone returns it")
         check_weights({f"the weight of {name}": weight for name, (weight, _) in terms.items()})
         self.backbone = backbone
         self.terms = {name: (weight, term.prepare(backbone)) for name, (weight, term) in terms.items() if weight}
@@ -267,7 +275,8 @@ class Objective:
     def __or__(self, terms: Terms) -> Objective:
         """This objective with `terms` as well; what is here already is not prepared again."""
         more = copy.copy(self)
-        more.terms = self.terms | Objective(self.backbone, terms).terms
+        kept = {name: term for name, term in self.terms.items() if name not in terms}
+        more.terms = kept | Objective(self.backbone, terms).terms
         return more
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """What is compared of a painting's features, and where: Gram matrices and others, patches, masks.
 
-Regions are those of Gatys et al. 2017 (*Controlling Perceptual Factors*), the patches those of Li & Wand 2016, sliced
-distances those of Heitz et al. 2021.
+Regions are after Gatys et al. 2017 (*Controlling Perceptual Factors*). They multiply features by the mask, so that a
+position of 0.3 counts 0.09 times in a Gram matrix; here it counts 0.3 times. Patches are those of Li & Wand 2016,
+sliced distances those of Heitz et al. 2021.
 """
 
 from __future__ import annotations

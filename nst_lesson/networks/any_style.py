@@ -1,9 +1,10 @@
 """Any style in one pass: features get the painting's mean and covariance, and decoders make pictures of them.
 
 Li et al. 2017 whiten and color features of VGG at one layer after another, from the coarsest to the finest, and decode
-them each time; so the network needs no example of a painting, only decoders. Chosen by looking, four things differ:
+them each time; so the network needs no example of a painting, only decoders. Chosen by looking, five things differ:
+- There are three layers and not five, relu4_1 to relu2_1.
 - Of the linear maps that give features a covariance we take the one that moves them least (Lu et al. 2019).
-- At finer layers a part of the features is the photograph's own: what the coarsest layer has lost is not in the
+- At relu3_1 a part of the features is the photograph's own: what the coarsest layer has lost is not in the
   picture any more.
 - The colors, features of three channels, are treated the same way at the start and at the end.
 - The photograph gets a little noise: in a smooth sky there is nothing that could become strokes.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
@@ -92,8 +94,9 @@ class AnyStyleNetwork(nn.Module):
 
         Raises ParameterError where there is another number of weights, one is negative or all are zero.
         """
-        weights = [1.0] * len(paintings) if weights is None else list(weights)
-        if len(weights) != len(paintings) or min(weights, default=0) < 0 or not 0 < sum(weights) < math.inf:
+        weights = [1.0] * len(paintings) if weights is None else weights
+        fit = isinstance(weights, Sequence) and len(weights) == len(paintings)
+        if not fit or not all(isinstance(w, Real) and w >= 0 for w in weights) or not 0 < sum(weights) < math.inf:
             raise ParameterError(
                 f"weights are {weights}, paintings {len(paintings)}: give one number each, 0 or more, not all 0"
             )

@@ -6,6 +6,7 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -237,8 +238,10 @@ def load_backbone(
     had.
     """
     device = resolve_device(device)
-    if not 0 < activation_scale < math.inf:
-        raise ParameterError(f"activation_scale is {activation_scale}; give a number above 0")
+    if not isinstance(activation_scale, Real) or not 0 < activation_scale < math.inf:
+        raise ParameterError(f"activation_scale is {activation_scale!r}; give a number above 0")
+    if not isinstance(seed, Integral):
+        raise ParameterError(f"seed is {seed!r}; give a whole number")
     backbone: Backbone
     if name == "pocket":
         backbone = _load_pocket(pooling)

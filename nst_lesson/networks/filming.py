@@ -16,6 +16,7 @@ from ..pictures.films import read_film, write_film
 from ..pictures.images import load_image, save_image
 from ..pictures.motion import steadied
 from .painter import Painter
+from .weights import digest
 
 SETTINGS = "settings.json"
 
@@ -32,14 +33,17 @@ def paint_film(
     """Paint the film `source` and write it to `out`, a GIF or MP4, at its own times; False where its sound is lost.
 
     `size` bounds the longer side of the frames. `steady` takes flicker away (see `steadied`). Painted frames are kept
-    in a hidden folder beside `out` until the film is written: a later call with the same `settings` goes on from them,
-    one with others begins anew. Raises ImageError and LessonError as reading and writing a film do.
+    in a hidden folder beside `out` until the film is written: a later call with the same `settings`, network and
+    paintings goes on from them, one with others begins anew. Raises ImageError and LessonError as reading and writing a
+    film do.
     """
     folder, ours, done = out.with_name(f".{out.name}.frames"), False, False
     try:
         with locked(folder, "painting of this film"):
             ours = True  # and not that of another command, which still paints
-            _begin(folder, {**settings, "source": str(source), "bytes": source.stat().st_size, "steady": steady})
+            read = {"source": str(source), "bytes": source.stat().st_size, "size": size}
+            used = {"painter": digest(*painter.network.state_dict().values(), *painter.paintings), "steady": steady}
+            _begin(folder, {**settings, **read, **used})
             seconds = _paint_frames(painter, source, folder, size, steady)
             files = [_frame(folder, number) for number in range(len(seconds))]
             sound_kept = write_film(out, (Image.open(file).convert("RGB") for file in files), seconds, sound_of=source)

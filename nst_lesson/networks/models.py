@@ -40,6 +40,9 @@ def save_model(network: TransformationNetwork | AnyStyleNetwork, path: str | os.
     A frozen encoder is named in the settings and not copied. Raises LessonError where the file cannot be written, and
     for weights that 16 bits cannot hold.
     """
+    if not isinstance(network, tuple(KINDS.values())):
+        kinds = " or ".join(kind.__name__ for kind in KINDS.values())
+        raise ParameterError(f"{type(network).__name__} is no network that paints in one pass: give a {kinds}")
     state = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).detach().contiguous()
         for name, tensor in network.state_dict().items()

@@ -111,6 +111,8 @@ def stylize(network: TransformationNetwork, image: Tensor, *, tile: int = 1024) 
     """
     check_values(image=image)
     check_counts(tile=tile)
+    if not isinstance(network, nn.Module):
+        raise ParameterError(f"the network is {network!r}; give one as nst.load_model returns it")
     if hasattr(network, "style_moments"):  # of a painting, which it would have to be given
         raise ParameterError(f"{type(network).__name__} paints like any painting: give it one with nst.stylize_any")
     kind, image = image.dtype, image.to(next(network.parameters(), image).dtype)

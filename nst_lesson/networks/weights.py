@@ -1,4 +1,6 @@
-"""Published weights: found in a classroom's folder, our cache or torch.hub's cache, else downloaded; always checked.
+"""Published weights: found in a classroom's folder, our cache or torch.hub's cache, else downloaded.
+
+A published file is checked by its hash, our smaller copy of it by names and shapes.
 
 torch.hub neither resumes a broken download nor checks the hash of a file that it finds in its cache, and it keeps the
 fully connected layers, 468 of VGG-19's 548 MB, which no style transfer uses. Hence this module.
@@ -6,6 +8,7 @@ fully connected layers, 468 of VGG-19's 548 MB, which no style transfer uses. He
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -26,6 +29,14 @@ from ..errors import WeightsError
 from ..paths import atomic_path, user_path
 
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")  # norm.1.weight, today norm1.weight
+
+
+def digest(*tensors: Tensor) -> str:
+    """What tells a picture, or the weights of a network, from others: the form and a few digits of the SHA-256."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return f"{' x '.join(map(str, tensors[0].shape))}, {found.hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)

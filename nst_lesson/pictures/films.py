@@ -60,9 +60,9 @@ def write_film(
 ) -> bool:
     """Write RGB pictures as a film, GIF or MP4 (H.264) by the suffix of `path`: all of it or nothing.
 
-    `seconds` say when each picture begins; the last one lasts as long as the one before. The sound of the video
-    `sound_of` is copied into an MP4. Returns False where it has sound that could not be kept. Raises ImageError where
-    the film cannot be written.
+    `seconds` say when each picture begins; the last one of a GIF lasts as long as the one before. The sound of the
+    video `sound_of` is copied into an MP4. Returns False where it has sound that could not be kept. Raises ImageError
+    where the film cannot be written.
     """
     steps = [after - before for before, after in pairwise(seconds)]
     lasting = [*steps, steps[-1] if steps else Fraction(GIF_SECONDS)]

@@ -150,6 +150,11 @@ def save_image(image: Tensor, path: str | os.PathLike[str], opacity: Tensor | No
     check_format(path)
     picture = to_pil(image)
     if opacity is not None:
+        if not isinstance(opacity, Tensor) or opacity.shape != (1, 1, picture.height, picture.width):
+            found = tuple(opacity.shape) if isinstance(opacity, Tensor) else type(opacity).__name__
+            raise ImageError(
+                f"the opacity is {found}; give (1, 1, {picture.height}, {picture.width}), as the picture is"
+            )
         layer = Image.fromarray(_to_levels(opacity[0, 0]))
         if path.suffix.lower() in (".jpg", ".jpeg"):
             picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), layer)

@@ -61,12 +61,12 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
     """Square crops (3, size, size) in [0, 1] of the images below a folder, mirrored or not at random.
 
     A crop has at least and at most SHARES of the image's shorter side. Without a folder: `crops` fixed crops of the
-    bundled photographs, or of the pictures named in `bundled`. A sample is asked for
-    as (epoch, index), or as index alone in epoch 0; what is drawn for it depends on that and on `seed` alone, so that
-    workers, processes and a resumed run draw the same. A file that cannot be read is replaced by the next one that can;
-    its name comes with the sample. `pictures` says what there is, wherever the folder lies: {name below the folder:
-    bytes of the file}, or pixels of a bundled picture. Raises ParameterError where a folder has no image files, and for
-    a size, seed or number of crops that makes no sense.
+    bundled photographs, or of the pictures named in `bundled`. A sample is asked for as (epoch, index), or as index
+    alone in epoch 0; what is drawn for it depends on that and on `seed` alone, so that workers, processes and a resumed
+    run draw the same. A file that cannot be read is replaced by the next one that can; its name comes with the sample.
+    `pictures` says what there is, wherever the folder lies: {name below the folder: bytes of the file}, or pixels of a
+    bundled picture. Raises ParameterError where a folder has no image files, and for a size, seed or number of crops
+    that makes no sense.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Photographs(Dataset[tuple[Tensor, list[str]]]):
             root = user_path(folder)
             if not root.is_dir():
                 raise ParameterError(f"there is no folder {folder}: give one with photographs")
-            found = sorted((p for p in root.rglob("*") if p.suffix.lower() in READ_SUFFIXES), key=str)
+            found = sorted((p for p in root.rglob("*") if p.suffix.lower() in READ_SUFFIXES and p.is_file()), key=str)
             if not found:
                 raise ParameterError(f"no images ({' '.join(READ_SUFFIXES)}) below the folder {folder}")
             self.files = [str(path) for path in found]
