@@ -173,5 +173,5 @@ def test_bad_input_is_one_line_and_writes_nothing(painted, tmp_path, arguments, 
 def test_what_does_not_fit_into_memory_is_refused_before_it_starts(painted, tmp_path, monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: namedtuple("Memory", "available")(10_000_000))
     result = painted("--style", "wave")  # 96 x 64 pixels
-    assert result.status == 2 and "try --size 50" in result.err and len(result.err.splitlines()) == 1
+    assert result.status == 2 and "try --size 40" in result.err and len(result.err.splitlines()) == 1
     assert not any(tmp_path.iterdir())
